@@ -3,6 +3,7 @@
  * A1: what is read of a record, on a mock cluster of librdkafka in this process. */
 #include "server/kafka_engine/cluster/kafka_record_reader.h"
 
+#include <dlfcn.h>
 #include <stdlib.h>
 
 #include "check.h"
@@ -17,6 +18,28 @@ static struct {
   rd_kafka_t *producer;
   struct uk_kafka_record_reader *reader;
 } rig;
+
+/* How often the handle was nudged (uk_kafka_nudge), and asked for metadata. */
+static atomic_int nudges, kicks;
+
+rd_kafka_error_t *rd_kafka_sasl_set_credentials(rd_kafka_t *handle, const char *username,
+                                                const char *password)
+{
+  rd_kafka_error_t *(*real)(rd_kafka_t *, const char *, const char *);
+  *(void **)&real = dlsym(RTLD_NEXT, "rd_kafka_sasl_set_credentials");
+  atomic_fetch_add(&nudges, 1);
+  return real(handle, username, password);
+}
+
+rd_kafka_resp_err_t rd_kafka_metadata(rd_kafka_t *handle, int all_topics, rd_kafka_topic_t *topic,
+                                      const struct rd_kafka_metadata **metadata, int timeout)
+{
+  rd_kafka_resp_err_t (*real)(rd_kafka_t *, int, rd_kafka_topic_t *,
+                              const struct rd_kafka_metadata **, int);
+  *(void **)&real = dlsym(RTLD_NEXT, "rd_kafka_metadata");
+  atomic_fetch_add(&kicks, 1);
+  return real(handle, all_topics, topic, metadata, timeout);
+}
 
 /* For LeakSanitizer, whose stacks end in librdkafka: the leaks in .ci/valgrind.supp. */
 __attribute__((visibility("default"))) const char *__lsan_default_suppressions(void);
@@ -244,12 +267,30 @@ static void A1_what_is_not_read_by_the_deadline_times_out(void)
   check_seen(&next.places[0], 4, -1);
 }
 
+/* A thread of librdkafka that sleeps would read it much later. */
+static void the_handle_is_nudged_while_something_is_read(void)
+{
+  static struct asked asked;
+  const char *topic = plain_topic();
+  CHECK_EQ_INT(rd_kafka_mock_broker_set_down(kafka_parts.cluster, 1), 0);
+  asked = (struct asked){.query.count = 0};
+  add(&asked, topic, 0, 3);
+  atomic_store(&nudges, 0);
+  atomic_store(&kicks, 0);
+  ask(&asked, 1000);
+  await(&asked);
+  CHECK(nudges > 2 * kicks);
+  CHECK_EQ_INT(rd_kafka_mock_broker_set_up(kafka_parts.cluster, 1), 0);
+}
+
 static void A1_a_query_for_nothing_is_answered(void)
 {
   static struct asked asked;
   asked = (struct asked){.query.count = 0};
+  atomic_store(&nudges, 0);
   ask(&asked, PATIENCE);
   await(&asked);
+  CHECK_EQ_INT(nudges, 0);
 }
 
 static void A1_what_is_pending_at_the_end_is_answered(void)
@@ -319,6 +360,7 @@ int main(void)
   CHECK_RUN(A1_queries_for_one_partition_wait_for_each_other);
   CHECK_RUN(A1_a_topic_that_is_gone_fails_alone);
   CHECK_RUN(A1_what_is_not_read_by_the_deadline_times_out);
+  CHECK_RUN(the_handle_is_nudged_while_something_is_read);
   CHECK_RUN(A1_a_query_for_nothing_is_answered);
   CHECK_RUN(A1_what_is_pending_at_the_end_is_answered);
   CHECK_RUN(A1_without_a_configuration_nothing_is_read);

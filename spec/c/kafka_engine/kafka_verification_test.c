@@ -306,20 +306,85 @@ static void A1_a_large_position_is_trusted_for_a_while(void)
 {
   static struct request request;
   join(&request, -1, NULL);
-  records(50000, 50000);
-  check_got(&request, 50000, 50000);
-  for (int64_t offset = 50001; offset < 50003; offset++) {
+  records(38000, 38000);
+  check_got(&request, 38000, 38000);
+  for (int64_t offset = 38001; offset < 38003; offset++) {
     consume(&request);
-    fake_pass(24);
+    fake_pass(18);
     records(offset, offset);
     check_got(&request, offset, offset);
   }
   CHECK(strstr(fake.log, "verify") == NULL);
   consume(&request);
   fake_pass(2);
-  records(50003, 50003);
+  records(38003, 38003);
   check_waits(&request);
-  CHECK(strstr(fake.log, "verify(t/0@50002)") != NULL);
+  CHECK(strstr(fake.log, "verify(t/0@38002)") != NULL);
+}
+
+/* Two records are delivered, the second when half of the trust in the position is gone. */
+static void deliver_until_it_ages(struct request *request)
+{
+  join(request, -1, NULL);
+  records(50000, 50000);
+  check_got(request, 50000, 50000);
+  consume(request);
+  fake_pass(25);
+  CHECK(strstr(fake.log, "verify") == NULL);
+  records(50001, 50001);
+  check_got(request, 50001, 50001);
+  REQUIRE(strstr(fake.log, "verify(t/0@50001)") != NULL);
+  fake.log[0] = '\0';
+}
+
+/* Whoever reads all the time must not wait each time that the trust is gone. */
+static void A1_a_position_is_verified_again_before_its_trust_is_gone(void)
+{
+  static struct request request;
+  deliver_until_it_ages(&request);
+  answer_place(OLD);
+  consume(&request);
+  fake_pass(49);
+  records(50002, 50002);
+  check_got(&request, 50002, 50002);
+}
+
+static void A1_a_position_from_which_nothing_was_delivered_does_not_age(void)
+{
+  static struct request request;
+  deliver_until_it_ages(&request);
+  answer_place(OLD);
+  fake_pass(40);
+  consume(&request);
+  confirm();
+  CHECK(strstr(fake.log, "verify") == NULL);
+}
+
+/* Another one may be a former leader. */
+static void A1_only_the_broker_of_the_last_record_renews_the_trust(void)
+{
+  static struct request request;
+  deliver_until_it_ages(&request);
+  fake_place(0)->broker = fake.broker + 1;
+  answer_place(OLD);
+  CHECK(strstr(fake.log, "seek") == NULL);
+  consume(&request);
+  fake_pass(30);
+  records(50002, 50002);
+  check_waits(&request);
+}
+
+static void A1_a_new_life_is_noticed_before_its_records_are(void)
+{
+  static struct request request;
+  deliver_until_it_ages(&request);
+  answer_place(NEW);
+  fake_range(0, 60000, RD_KAFKA_RESP_ERR_NO_ERROR);
+  CHECK(strstr(fake.log, "seek(t/0@0)") != NULL);
+  fake.life = NEW;
+  consume(&request);
+  records(0, 12);
+  check_got(&request, 0, 12);
 }
 
 static void A1_without_an_answer_nothing_is_delivered(void)
@@ -1393,6 +1458,10 @@ int main(void)
   RUN(A1_a_record_of_another_partition_is_not_dropped);
   RUN(A1_what_was_read_in_one_run_is_verified_once);
   RUN(A1_a_large_position_is_trusted_for_a_while);
+  RUN(A1_a_position_is_verified_again_before_its_trust_is_gone);
+  RUN(A1_a_position_from_which_nothing_was_delivered_does_not_age);
+  RUN(A1_only_the_broker_of_the_last_record_renews_the_trust);
+  RUN(A1_a_new_life_is_noticed_before_its_records_are);
   RUN(A1_without_an_answer_nothing_is_delivered);
   RUN(A1_one_partition_without_an_answer_is_asked_about_after_a_pause);
   RUN(A1_each_partition_has_its_own_range);

@@ -5,12 +5,14 @@
 
 #include "server/engine/name_set.h"
 #include "server/kafka_engine/rd/kafka_event.h"
+#include "server/kafka_engine/rd/kafka_handle.h"
 #include "server/kafka_engine/rd/kafka_record.h"
 
 enum {
   READS_MOST = 64,    /* partitions at a time */
   KICK_WAIT = 1,      /* milliseconds that a kick may block */
   KICK_PAUSE = 100,   /* milliseconds between two kicks */
+  SILENCE = 5,        /* milliseconds until the handle is nudged, in case its threads sleep */
   HANDLE_IDLE = 60000 /* milliseconds without a query after which the handle ends */
 };
 
@@ -162,6 +164,16 @@ static void kick_late(struct uk_kafka_record_reader *reader, int64_t now)
   kick(reader, UK_LIST_ENTRY(first, struct uk_kafka_record_place, link)->reads);
 }
 
+/* A broker's thread that was busy with one place may then sleep, although it has others to read.
+ * Returns when it has to be nudged again. */
+static int64_t keep_awake(struct uk_kafka_record_reader *reader, int64_t now)
+{
+  if (reader->reads == 0)
+    return UK_TIMER_NEVER;
+  uk_kafka_nudge(reader->handle, reader->settings);
+  return now + SILENCE;
+}
+
 /* What arrives. */
 
 static void take_message(struct uk_kafka_record_reader *reader, const rd_kafka_message_t *message)
@@ -274,8 +286,9 @@ static void run(struct uk_kafka_task *task, int64_t now)
   if (reader->reads == 0 && !uk_list_is_empty(&reader->waiting))
     uk_kafka_task_wake(task); /* what was late has made room */
   kick_late(reader, now);
-  if (reader->reads > 0 && reader->kick_at < next)
-    next = reader->kick_at;
+  int64_t nudge_at = keep_awake(reader, now);
+  if (nudge_at < next)
+    next = nudge_at;
   if (!uk_list_is_empty(&reader->queries)) {
     reader->used_at = now;
     uk_kafka_task_at(task, next);

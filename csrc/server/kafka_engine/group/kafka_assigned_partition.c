@@ -3,6 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Milliseconds. A shorter trust has gone when the answer to another look arrives. */
+enum { TRUST_OF_USE = 40 };
+
 struct uk_kafka_assigned_partition *
 uk_kafka_assigned_partition_find(const struct uk_kafka_assigned_partitions *partitions,
                                  const char *topic, int32_t number)
@@ -22,7 +25,7 @@ void uk_kafka_assigned_partition_advance(struct uk_kafka_assigned_partition *par
 {
   if (!uk_kafka_assigned_partition_has_past(partition))
     partition->verified_at = now;
-  partition->cleared = true;
+  partition->cleared = partition->advanced = true;
   uk_progress_advance(&partition->progress, record->offset, record->offset + 1);
   partition->mark = uk_record_mark_of(record);
   partition->ended = false;
@@ -51,6 +54,14 @@ bool uk_kafka_assigned_partition_is_sure(const struct uk_kafka_assigned_partitio
     return true;
   return !partition->doubtful && partition->verified_at != 0 &&
          now - partition->verified_at < uk_record_trust(partition->progress.position);
+}
+
+bool uk_kafka_assigned_partition_ages(const struct uk_kafka_assigned_partition *partition,
+                                      int64_t now)
+{
+  int64_t trust = uk_record_trust(partition->progress.position);
+  return uk_kafka_assigned_partition_has_past(partition) && partition->advanced &&
+         trust >= TRUST_OF_USE && now - partition->verified_at >= trust / 2;
 }
 
 void uk_kafka_assigned_partition_restart(struct uk_kafka_assigned_partition *partition,

@@ -23,9 +23,10 @@ struct uk_kafka_assigned_partition {
    * are still there. Not known where the position was not reached by reading. */
   struct uk_record_mark mark, delivered_mark;
   int64_t verified_at; /* when the last look that found the position valid began; 0: never */
+  bool advanced;       /* since that look, or any other, began */
   bool doubtful;       /* librdkafka has read below the position */
   bool wanted;         /* a record waits until the position is verified */
-  int32_t broker;      /* that this record came from */
+  int32_t broker;      /* that this record, or else the last one, came from; -1: not known */
   bool cleared;        /* found valid in this run of the task: its records may be delivered */
   bool moved;          /* librdkafka was sent to another offset in this run */
 };
@@ -57,6 +58,10 @@ bool uk_kafka_assigned_partition_has_past(const struct uk_kafka_assigned_partiti
 /* True if records may be delivered: the position was verified recently enough, or needs not be. */
 bool uk_kafka_assigned_partition_is_sure(const struct uk_kafka_assigned_partition *partition,
                                          int64_t now);
+
+/* True if records were delivered since the position was verified, and it will soon not be sure. */
+bool uk_kafka_assigned_partition_ages(const struct uk_kafka_assigned_partition *partition,
+                                      int64_t now);
 
 /* The position belonged to another life of the topic: starts again at its first offset, which is to
  * be committed. */

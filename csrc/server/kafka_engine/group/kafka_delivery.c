@@ -93,9 +93,9 @@ static enum taken take_record(struct uk_kafka_group_member *member,
     return TAKEN;
   }
   int64_t now = uk_clock_monotonic();
+  partition->broker = rd_kafka_message_broker_id(message);
   if (!uk_kafka_assigned_partition_is_sure(partition, now)) {
     partition->wanted = true;
-    partition->broker = rd_kafka_message_broker_id(message);
     partition->ended = false;
     return UNSURE;
   }

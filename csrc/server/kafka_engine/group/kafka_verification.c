@@ -11,6 +11,13 @@ enum {
   PLACES_MOST = 16 /* partitions of a query, except those that need it at once */
 };
 
+/* Whose answer counts. */
+enum voucher {
+  VOUCHER_ANY,
+  VOUCHER_OF_LAST,   /* the broker that the last record came from */
+  VOUCHER_OF_WAITING /* the broker that the waiting record came from */
+};
+
 /* A query under way, which may outlive the member. */
 struct verification {
   struct uk_kafka_record_query records;
@@ -18,7 +25,7 @@ struct verification {
   struct uk_kafka_blocking *blocking;
   struct uk_kafka_late_answer late;
   int64_t asked_at;
-  bool *awaited;                           /* a record waits for the place */
+  enum voucher *vouchers;                  /* of the places */
   struct uk_record_mark *marks;            /* of the records that should be in the places */
   struct uk_topic_partition_offset *range; /* first offsets, then ends */
   struct uk_kafka_record_place places[];
@@ -32,7 +39,7 @@ static struct verification *verification_of(struct uk_kafka_late_answer *late)
 static void free_verification(struct uk_kafka_late_answer *late)
 {
   struct verification *verification = verification_of(late);
-  free(verification->awaited);
+  free(verification->vouchers);
   free(verification->marks);
   free(verification->range);
   free(verification);
@@ -98,9 +105,11 @@ static bool is_old(const struct uk_kafka_assigned_partition *partition, int64_t 
 static bool is_due(const struct uk_kafka_group_member *member, int64_t now)
 {
   bool due = false, waits = !uk_list_is_empty(&member->consumes);
-  for (size_t i = 0; i < member->partitions.count && !due; i++)
-    due =
-      is_urgent(&member->partitions.all[i]) || (waits && is_old(&member->partitions.all[i], now));
+  for (size_t i = 0; i < member->partitions.count && !due; i++) {
+    const struct uk_kafka_assigned_partition *partition = &member->partitions.all[i];
+    due = is_urgent(partition) || (waits && is_old(partition, now)) ||
+          uk_kafka_assigned_partition_ages(partition, now);
+  }
   return due;
 }
 
@@ -122,8 +131,9 @@ static struct verification *new_verification(struct uk_kafka_group_member *membe
     return NULL;
   verification->marks = calloc(count, sizeof *verification->marks);
   verification->range = calloc(count * 2, sizeof *verification->range);
-  verification->awaited = calloc(count, sizeof *verification->awaited);
-  if (verification->marks == NULL || verification->range == NULL || verification->awaited == NULL) {
+  verification->vouchers = calloc(count, sizeof *verification->vouchers);
+  if (verification->marks == NULL || verification->range == NULL ||
+      verification->vouchers == NULL) {
     free_verification(&verification->late);
     return NULL;
   }
@@ -140,7 +150,7 @@ static struct verification *new_verification(struct uk_kafka_group_member *membe
 }
 
 static void add_place(struct verification *verification,
-                      const struct uk_kafka_assigned_partition *partition)
+                      const struct uk_kafka_assigned_partition *partition, bool ages)
 {
   size_t i = verification->records.count++;
   verification->places[i] =
@@ -148,10 +158,12 @@ static void add_place(struct verification *verification,
                                    .partition = partition->number,
                                    .offset = partition->progress.position - 1};
   verification->marks[i] = partition->mark;
-  verification->awaited[i] = partition->wanted;
+  verification->vouchers[i] = partition->wanted ? VOUCHER_OF_WAITING
+                              : ages            ? VOUCHER_OF_LAST
+                                                : VOUCHER_ANY;
 }
 
-enum rank { URGENT, OLD, UNSURE, SURE };
+enum rank { URGENT, OLD, AGEING, UNSURE, SURE };
 
 static enum rank rank_of(const struct uk_kafka_assigned_partition *partition, int64_t now)
 {
@@ -159,6 +171,8 @@ static enum rank rank_of(const struct uk_kafka_assigned_partition *partition, in
     return URGENT;
   if (is_old(partition, now))
     return OLD;
+  if (uk_kafka_assigned_partition_ages(partition, now))
+    return AGEING;
   return uk_kafka_assigned_partition_is_sure(partition, now) ? SURE : UNSURE;
 }
 
@@ -171,11 +185,11 @@ static void add_places(struct verification *verification, struct uk_kafka_group_
     for (size_t i = 0; i < partitions->count; i++) {
       if (rank_of(&partitions->all[i], now) == rank &&
           (rank == URGENT || verification->records.count < PLACES_MOST))
-        add_place(verification, &partitions->all[i]);
+        add_place(verification, &partitions->all[i], rank == AGEING);
     }
   }
   for (size_t i = 0; i < partitions->count; i++)
-    partitions->all[i].wanted = false;
+    partitions->all[i].wanted = partitions->all[i].advanced = false;
 }
 
 void uk_kafka_verification_ask(struct uk_kafka_group_member *member,
@@ -300,8 +314,10 @@ struct uk_kafka_refused uk_kafka_verification_take(struct uk_kafka_group_member 
     if (partition == NULL)
       continue;
     bool sound = place->code == RD_KAFKA_RESP_ERR_NO_ERROR;
-    if (sound && verification->awaited[i] && is_of_another_broker(member, partition, place)) {
-      uk_kafka_assigned_partition_seek(partition, member->handle);
+    if (sound && verification->vouchers[i] != VOUCHER_ANY &&
+        is_of_another_broker(member, partition, place)) {
+      if (verification->vouchers[i] == VOUCHER_OF_WAITING)
+        uk_kafka_assigned_partition_seek(partition, member->handle);
       sound = false;
     }
     if (sound && !apply(member, partition, place, &verification->marks[i], verification->asked_at))

@@ -7,6 +7,7 @@
  *   when the instance gets a partition       before anything is delivered from it
  *   when librdkafka reads below the position
  *   when records wait                        unless that was done just now: uk_record_trust
+ *   when records were delivered              if the next ones would soon have to wait
  *   while a consume waits                    every few seconds
  *
  * If it is another record, or the partition ends before it, the position belongs to another life of
