@@ -75,11 +75,16 @@ end
 
 local function key_ratios()
   local server = serve ""
+  local keys = 0
+  local function next_key()
+    keys = keys + 1
+    return ("%032x"):format(keys)
+  end
   local function side(connections, requests, messages)
-    return function(round, key)
+    return function(_, keyed)
       local before = measure.processor_time(server.pid)
       capture(string.format("%sload %s %s %d %d /produce/keyed-%d %d 100 %s", programs, server.port, credentials,
-        connections, requests, messages, messages, key and ("%032x"):format(os.time() + round) or ""))
+        connections, requests, messages, messages, keyed and next_key() or ""))
       return requests / (measure.processor_time(server.pid) - before)
     end
   end
