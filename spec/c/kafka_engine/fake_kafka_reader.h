@@ -37,6 +37,7 @@ struct reader_event {
   struct reader_topic topic;
   rd_kafka_message_t message;
   bool is_message, has_place;
+  rd_kafka_event_type_t type; /* 0: that of a message or a code */
   rd_kafka_resp_err_t code;
   rd_kafka_topic_partition_t place;
 };
@@ -256,6 +257,7 @@ rd_kafka_event_t *rd_kafka_queue_poll(rd_kafka_queue_t *polled, int timeout)
   struct reader_queue *queue = (struct reader_queue *)polled;
   struct reader_event *event = queue->first;
   CHECK_EQ_INT(timeout, 0);
+  CHECK(queue->used);
   if (event != NULL && (queue->first = event->next) == NULL)
     queue->last = &queue->first;
   return (rd_kafka_event_t *)event;
@@ -263,8 +265,10 @@ rd_kafka_event_t *rd_kafka_queue_poll(rd_kafka_queue_t *polled, int timeout)
 
 rd_kafka_event_type_t rd_kafka_event_type(const rd_kafka_event_t *event)
 {
-  return ((const struct reader_event *)event)->is_message ? RD_KAFKA_EVENT_FETCH
-                                                          : RD_KAFKA_EVENT_ERROR;
+  const struct reader_event *of = (const struct reader_event *)event;
+  if (of->type != 0)
+    return of->type;
+  return of->is_message ? RD_KAFKA_EVENT_FETCH : RD_KAFKA_EVENT_ERROR;
 }
 
 const rd_kafka_message_t *rd_kafka_event_message_next(rd_kafka_event_t *event)

@@ -140,6 +140,18 @@ static void kick(const struct uk_kafka_key_topic *topic)
     rd_kafka_metadata_destroy(metadata);
 }
 
+static bool start(struct uk_kafka_key_topic *topic)
+{
+  topic->followed = rd_kafka_topic_new(topic->handle, UK_KAFKA_KEY_TOPIC, NULL);
+  if (topic->followed == NULL)
+    return false;
+  if (rd_kafka_consume_start_queue(topic->followed, 0, topic->from, topic->queue) == 0)
+    return true;
+  rd_kafka_topic_destroy(topic->followed);
+  topic->followed = NULL;
+  return false;
+}
+
 static void follow(struct uk_kafka_key_topic *topic, int64_t now)
 {
   char text[UK_MESSAGE_SIZE] = "";
@@ -150,9 +162,7 @@ static void follow(struct uk_kafka_key_topic *topic, int64_t now)
   }
   topic->queue = rd_kafka_queue_new(topic->handle);
   uk_kafka_queue_watch(topic->queue, &topic->task);
-  topic->followed = rd_kafka_topic_new(topic->handle, UK_KAFKA_KEY_TOPIC, NULL);
-  if (topic->followed == NULL ||
-      rd_kafka_consume_start_queue(topic->followed, 0, topic->from, topic->queue) != 0) {
+  if (!start(topic)) {
     pause_for(topic, now, rd_kafka_err2str(rd_kafka_last_error()));
     return;
   }
