@@ -15,7 +15,6 @@ enum uk_log_status uk_log_store_run(struct uk_log_store *store,
   }
   enum uk_log_status status = uk_log_store_die(store, &guard);
   store->txn = NULL;
-  store->commits = store->settles = false;
   return status;
 }
 
