@@ -80,6 +80,30 @@ static void a_log_of_format_1_is_whole(void)
   rig_remove();
 }
 
+/* Whatever its format was, its rows are read. */
+static void a_log_without_its_format_is_read(void)
+{
+  raw_copy(FIXTURE, "data.mdb");
+  checked_tells("");
+  const struct uk_log_check_result whole = checked.result;
+  raw_delete_row("meta", raw_text("format"));
+  checked_tells("meta: the row \"format\" is missing\n");
+  CHECK_EQ_INT(checked.result.topics, whole.topics);
+  CHECK_EQ_INT(checked.result.records, whole.records);
+  CHECK_EQ_INT(checked.result.committed, whole.committed);
+  rig_remove();
+}
+
+static void a_log_without_topics_is_whole(void)
+{
+  struct uk_log_options options = rig_options();
+  uk_log_close(rig_open(&options));
+  checked_tells("");
+  CHECK_EQ_STR(checked.notes, "");
+  CHECK_EQ_INT(checked.result.topics, 0);
+  rig_remove();
+}
+
 static void a_folder_that_a_server_has_open_is_refused(void)
 {
   struct uk_log_options options = rig_options();
@@ -330,6 +354,41 @@ static void A17_a_topic_without_its_row_is_copied_under_another_name(void)
   rig_remove();
 }
 
+/* However many partitions its rows show. A deleted topic is not copied, although its row is lost as
+ * well. */
+static void A17_each_partition_of_a_topic_without_its_row_is_copied(void)
+{
+  static const uint8_t deleted[8] = {0, 0, 0, 0, 0, 0, 0, 2};
+  struct uk_log_options options = rig_options();
+  options.partitions = 4;
+  struct uk_log *log = rig_open(&options);
+  REQUIRE(log != NULL);
+  for (int32_t i = 0; i < 4; i++) {
+    CHECK_EQ_INT(rig_put(log, "a", i, "of a", 1000), 0);
+    CHECK_EQ_INT(rig_commit(log, "readers", "a", i, 1), UK_OK);
+  }
+  CHECK_EQ_INT(rig_put(log, "b", 0, "of b", 1000), 0);
+  uk_log_close(log);
+  raw_flip("topics", raw_text("a"), 11);
+  raw_delete_row("topics", raw_text("b"));
+  raw_put_row("purges", (MDB_val){8, (void *)(uintptr_t)deleted}, "", 0);
+  checked_salvage();
+  CHECK_EQ_STR(checked.notes,
+               "the name of the topic with the ID 1 is lost: it becomes \"salvaged-1\"\n"
+               "2 rows are left of topics that do not exist (any more)\n");
+  log = checked_open_target();
+  for (int32_t i = 0; i < 4; i++) {
+    checked_log(log, "salvaged-1", i, 0, 1, "of a\n");
+    CHECK_EQ_INT(checked_committed(log, "salvaged-1", i), 1);
+  }
+  uint64_t id;
+  CHECK_EQ_INT(uk_log_partitions(log, uk_slice_text("salvaged-1"), &id), 4);
+  CHECK_EQ_INT(uk_log_partitions(log, uk_slice_text("salvaged-2"), &id), 0);
+  uk_log_close(log);
+  checked_remove_target();
+  rig_remove();
+}
+
 static void a_salvaged_log_is_whole(void)
 {
   checked_write_log();
@@ -422,6 +481,9 @@ int main(void)
   CHECK_RUN(a_check_without_memory_says_so);
   CHECK_RUN(a_whole_log_has_no_damage_and_is_not_changed);
   CHECK_RUN(a_log_of_format_1_is_whole);
+  CHECK_RUN(a_log_without_its_format_is_read);
+  CHECK_RUN(a_log_without_topics_is_whole);
+  CHECK_RUN(A17_each_partition_of_a_topic_without_its_row_is_copied);
   CHECK_RUN(a_folder_that_a_server_has_open_is_refused);
   CHECK_RUN(what_is_no_log_is_refused);
   CHECK_RUN(a_damaged_batch_is_told_with_its_offsets);

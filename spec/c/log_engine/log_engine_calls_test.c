@@ -558,6 +558,29 @@ static void a_consume_whose_client_has_gone_ends(void)
   close_engine();
 }
 
+/* Its session ends in time, too: its partitions go to the other instance, which waits. */
+static void the_session_of_a_client_that_has_gone_ends(void)
+{
+  struct consume gone = consume_of("g", "a", "t"), other = consume_of("g", "b", "t");
+  REQUIRE(open_engine());
+  put("t", 0);
+  gone.operation.settings.offset_reset = UK_RESET_LATEST;
+  gone.operation.settings.session_timeout = 20;
+  consume_begin(&gone, LONG);
+  consume_begin(&other, LONG);
+  check_owners("g/a t 0+1 g/b t 1+1 ");
+  rig_sleep(5); /* the thread falls asleep */
+  uk_operation_expire(&gone.operation.operation);
+  engine->methods->consume_expired(engine, &gone.operation);
+  CHECK_EQ_INT(consume_wait(&gone), UK_OK);
+  CHECK_EQ_INT(gone.count, 0);
+  CHECK_EVENTUALLY(consume_ended(&other));
+  engine->methods->drain(engine);
+  CHECK_EQ_INT(consume_end(&other), UK_OK);
+  CHECK_EQ_INT(other.count, 1);
+  close_engine();
+}
+
 /* A call that makes something due earlier wakes the thread, which would sleep for LONG. */
 
 static const struct uk_consumer_settings soon = {.auto_commit = true,
@@ -796,6 +819,7 @@ int main(void)
   CHECK_RUN(a_consume_creates_each_missing_topic);
   CHECK_RUN(a_drain_ends_a_waiting_consume);
   CHECK_RUN(a_consume_whose_client_has_gone_ends);
+  CHECK_RUN(the_session_of_a_client_that_has_gone_ends);
   CHECK_RUN(a_commit_makes_the_auto_commit_due);
   CHECK_RUN(a_deletion_makes_the_next_owners_commit_due);
   CHECK_RUN(a_written_response_makes_the_auto_commit_due);

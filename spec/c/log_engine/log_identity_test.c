@@ -1,6 +1,6 @@
 /* The files of a folder: what they must agree on at open, and that they stay the same while the log
  * is open. For: log_identity.c, log_store_identity.c, log_store_life.c, log_writer.c,
- * log_read.c, log_topics.c. */
+ * log_read.c, log_topics.c, log.c. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -41,6 +41,21 @@ __attribute__((visibility("default"))) int fdatasync(int fd)
   if (atomic_exchange(&moving, false))
     CHECK_EQ_INT(rename(home, away), 0);
   return status;
+}
+
+/* Whether the writer counts as busy when it writes the identity of a log that is closed. */
+static struct uk_log *_Atomic closing;
+static atomic_int busy_syncs;
+
+__attribute__((visibility("default"))) int fsync(int fd)
+{
+  struct uk_log *log = atomic_load(&closing);
+  if (log != NULL) {
+    pthread_mutex_lock(&log->mutex);
+    atomic_fetch_add(&busy_syncs, log->busy_since != 0);
+    pthread_mutex_unlock(&log->mutex);
+  }
+  return (int)syscall(SYS_fsync, fd);
 }
 
 /* The writer's next transactions find no memory. */
@@ -295,6 +310,20 @@ static void what_is_not_published_is_not_known(void)
   CHECK_EQ_INT(offset, 2);
   CHECK_EQ_INT(uk_log_partitions(log, uk_slice_text("new"), &id), 2);
   CHECK_EQ_INT(topics_of(log), 2);
+  close_log(log);
+}
+
+/* The disk may hang in that, too: who finishes the log must not wait for it. */
+static void a16_the_last_writing_of_the_identity_is_a_step(void)
+{
+  struct uk_log *log = log_with_records(3);
+  REQUIRE(log != NULL);
+  atomic_store(&busy_syncs, 0);
+  atomic_store(&closing, log);
+  CHECK(uk_log_finish(log));
+  atomic_store(&closing, NULL);
+  CHECK_EQ_INT(atomic_load(&busy_syncs), 2); /* of the file and the folder */
+  CHECK_EQ_INT(log->busy_since, 0);
   close_log(log);
 }
 
@@ -785,6 +814,7 @@ int main(void)
   CHECK_RUN(what_a_crash_left_is_replaced);
   CHECK_RUN(an_identity_that_cannot_be_written_says_why);
   CHECK_RUN(what_is_not_published_is_not_known);
+  CHECK_RUN(a16_the_last_writing_of_the_identity_is_a_step);
   CHECK_RUN(a7_a_log_that_held_topics_never_starts_empty);
   CHECK_RUN(a7_a_log_without_its_topics_is_refused);
   CHECK_RUN(a7_an_empty_log_starts_again);

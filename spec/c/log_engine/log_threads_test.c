@@ -1,6 +1,7 @@
 /* Opening the engine when a thread cannot be started: nothing stays behind. And waits with a
  * deadline: each is on a condition that knows the monotonic clock. For: log.c, log_engine.c,
  * log_notifier.c, log_watch.c. */
+#include <dirent.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <time.h>
@@ -67,8 +68,20 @@ void uk_condition_wait(pthread_cond_t *condition, pthread_mutex_t *mutex, int64_
   pthread_cond_timedwait(condition, mutex, &at);
 }
 
+static int threads_of_process(void)
+{
+  int threads = 0;
+  DIR *folder = opendir("/proc/self/task");
+  while (folder != NULL && readdir(folder) != NULL)
+    threads++;
+  if (folder != NULL)
+    closedir(folder);
+  return threads;
+}
+
 static void an_engine_needs_its_threads(void)
 {
+  const int before = threads_of_process();
   const struct uk_log_engine_options options = {.directory = rig_directory(),
                                                 .map_bytes = RIG_MAP_BYTES,
                                                 .partitions = 2,
@@ -88,6 +101,7 @@ static void an_engine_needs_its_threads(void)
     if (engine != NULL)
       engine->methods->close(engine);
     CHECK_EQ_INT(fault_live(), live);
+    CHECK_EVENTUALLY(threads_of_process() <= before); /* none is left behind */
   }
   rig_remove();
 }

@@ -793,6 +793,11 @@ static void a_partition_knows_what_it_was_opened_with(void)
   uk_log_topics_find(&log_.topics, uk_slice_text("t"))->id = 99; /* another topic of that name */
   CHECK_EQ_INT(uk_log_load(&log_), UK_LOG_OK);
   CHECK_EQ_INT(uk_log_topics_find(&log_.topics, uk_slice_text("t"))->partitions[0].opened_end, 3);
+  struct uk_log_topic *topic = uk_log_topics_find(&log_.topics, uk_slice_text("t"));
+  topic->partition_count = 1; /* nothing is known of another one */
+  topic->partitions[1].opened_end = 77;
+  CHECK_EQ_INT(uk_log_load(&log_), UK_LOG_OK);
+  CHECK_EQ_INT(uk_log_topics_find(&log_.topics, uk_slice_text("t"))->partitions[1].opened_end, 0);
   end();
 }
 
@@ -1726,6 +1731,10 @@ static void a_window_that_is_short_is_logged(void)
   snprintf(line, sizeof line, "upstash-kafka: %s\n", text);
   CHECK_EQ_STR(text_printed(), line);
   check_health(UK_OK, text);
+  struct uk_operation operation = {.error = UK_OK};
+  uk_log_fail(&log_, &operation, UK_LOG_DISK_FULL); /* what matters more is told instead */
+  check_health(UK_E_UNAVAILABLE, "the disk that holds the log is full");
+  uk_log_set_problem(&log_, 0, "");
   print_aside();
   pass(499999);
   CHECK_EQ_STR(text_printed(), "");
