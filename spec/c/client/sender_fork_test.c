@@ -120,6 +120,7 @@ static void deliver_within_the_longest_time_at_the_exit(void)
         struct uk_sender *sender = rig_acquire(&options);
         if (sender == NULL || (busy && rig_send(sender, topic, "v") != UK_OK))
           _exit(1);
+        uk_registry_release(sender); /* its thread lingers */
       }
       exit(0);
     }
