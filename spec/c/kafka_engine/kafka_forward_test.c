@@ -211,9 +211,9 @@ static void a_partition_that_is_coming_is_not_skipped(void)
 
 static void a_commit_of_an_earlier_generation_is_made_again(void)
 {
-  static const rd_kafka_resp_err_t codes[] = {RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION,
-                                              RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS,
-                                              RD_KAFKA_RESP_ERR_NOT_COORDINATOR};
+  static const rd_kafka_resp_err_t codes[] = {
+    RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION, RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS,
+    RD_KAFKA_RESP_ERR_NOT_COORDINATOR, RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT};
   static struct request first, next;
   serve(&first);
   record(0, 5);
@@ -375,7 +375,330 @@ static void a_deletion_commits_its_batch_first(void)
   CHECK(strstr(fake.log, "unsubscribe") != NULL);
 }
 
+/* What was found out for one attempt is not used for another. */
+
+static void each_attempt_finds_out_who_holds_what(void)
+{
+  static struct request first, next, third;
+  serve(&first);
+  also[2] = 9;
+  consume(&next, id_of(&first));
+  FAKE_DID("ask");
+  CHECK_EQ_STR(fake.asked_group, "g");
+  CHECK_EQ_STR(fake.asked_instance, "one");
+  fake_answer_with(RD_KAFKA_RESP_ERR_NO_ERROR, "me", "t/0 t/1", "t/0 t/1 t/2");
+  CHECK(next.skipped[0]);
+  also[2] = 9;
+  consume(&third, "none");
+  FAKE_DID("ask");
+  fake_answer_with(RD_KAFKA_RESP_ERR_NO_ERROR, "me", "t/0 t/1", "t/0 t/1");
+  FAKE_DID("read(t/2)");
+  fake_read(RD_KAFKA_RESP_ERR_NO_ERROR);
+  FAKE_DID("commit(t/2=9)");
+  committed();
+  CHECK(!third.skipped[0]);
+}
+
+/* The log has the word, with which the instance asks who holds what. */
+static bool asks_who_holds(void)
+{
+  const char *at = strstr(fake.log, "ask");
+  while (at != NULL && at[3] != ' ' && at[3] != '\0')
+    at = strstr(at + 1, "ask");
+  return at != NULL;
+}
+
+static void what_nobody_waits_for_is_asked_again(void)
+{
+  static struct request first, next, third;
+  serve(&first);
+  also[2] = 9;
+  consume(&next, NULL); /* its commit does not wait for the response either */
+  struct uk_kafka_member_query *query = fake_member_query();
+  CHECK_EQ_INT(query->query.deadline, fake.now + 2000);
+  fake_pass(TIMEOUT);
+  check_ended(&next, UK_E_UNAVAILABLE, 0);
+  CHECK_EQ_STR(next.as.operation.message, "the group's coordinator did not answer in time");
+  fake.log[0] = '\0';
+  also[2] = 9;
+  consume(&third, id_of(&first));
+  CHECK(asks_who_holds());
+  fake_answer_with(RD_KAFKA_RESP_ERR_NO_ERROR, "me", "t/0", "t/0"); /* too late, and freed */
+  CHECK_EQ_INT(third.dones, 0);
+}
+
+static void a_partition_that_was_free_meanwhile_is_not_skipped(void)
+{
+  static struct request first, next;
+  serve(&first);
+  also[0] = 5;
+  also[2] = 9;
+  consume(&next, id_of(&first));
+  fake_answer_with(RD_KAFKA_RESP_ERR_NO_ERROR, "me", "t/0 t/1", "t/0 t/1 t/2");
+  fake.log[0] = '\0';
+  fake_committed(RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS);
+  fake_pass(100);
+  fake_answer_with(RD_KAFKA_RESP_ERR_NO_ERROR, "me", "t/0 t/1", "t/0 t/1");
+  fake.log[0] = '\0';
+  fake_read(RD_KAFKA_RESP_ERR_NO_ERROR);
+  FAKE_DID("commit(t/0=5 t/2=9)");
+  committed();
+  CHECK(!next.skipped[0] && !next.skipped[1]);
+}
+
+/* Whatever fails for a while is asked again. */
+static void what_is_committed_is_read_or_the_request_fails(void)
+{
+  static const rd_kafka_resp_err_t codes[] = {RD_KAFKA_RESP_ERR__TRANSPORT,
+                                              RD_KAFKA_RESP_ERR__TIMED_OUT};
+  static struct request first, next;
+  serve(&first);
+  also[3] = 1;
+  consume(&next, id_of(&first));
+  for (size_t i = 0; i <= sizeof codes / sizeof *codes; i++) {
+    fake_answer_with(RD_KAFKA_RESP_ERR_NO_ERROR, "me", "t/0 t/1", "t/0 t/1");
+    REQUIRE(fake.committed_query != NULL && next.dones == 0);
+    fake_read(i < 2 ? codes[i] : RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED);
+    fake_pass(i < 2 ? 100 : 0);
+  }
+  check_ended(&next, UK_E_FORBIDDEN, 0);
+  CHECK_EQ_STR(next.as.operation.message, "group \"g\": Broker: Group authorization failed");
+}
+
+static void what_is_given_up_is_not_this_instances(void)
+{
+  static struct request first, next, third;
+  serve(&first);
+  fake_revoked(false);
+  fake_pass(PATIENCE);
+  fake.log[0] = '\0';
+  says_commit = true;
+  consume(&next, id_of(&first));
+  CHECK(strstr(fake.log, "commit") == NULL && !asks_who_holds());
+  also[0] = 9;
+  consume(&third, "none");
+  CHECK(strstr(fake.log, "commit") == NULL && asks_who_holds());
+}
+
+static void the_highest_offset_is_committed(void)
+{
+  static struct request first, next;
+  serve(&first);
+  also[0] = 4;
+  also[1] = 9;
+  says_commit = true;
+  consume(&next, id_of(&first));
+  FAKE_DID("commit(t/0=5 t/1=9)");
+  committed();
+}
+
+/* A commit of everything is one of what was acknowledged. */
+static void a_commit_of_everything_brings_nothing_back(void)
+{
+  static struct request first, next, commits, again;
+  auto_commit = true;
+  serve(&first);
+  record(0, 5);
+  record(0, 6);
+  consume(&next, id_of(&first));
+  check_ended(&next, UK_OK, 2);
+  commit(&commits, "none", 6);
+  committed();
+  check_ended(&commits, UK_OK, 0);
+  commit(&commits, "none", -1);
+  committed();
+  check_ended(&commits, UK_OK, 0);
+  while (fake.commit_count > 0)
+    committed();
+  consume(&again, "none");
+  check_ended(&again, UK_OK, 1);
+  CHECK_EQ_INT(again.got[0], 6);
+}
+
+static void a_commit_of_nothing_commits_its_batch_alone(void)
+{
+  static struct request first, next, commits;
+  serve(&first);
+  record(1, 8);
+  consume(&next, id_of(&first));
+  check_ended(&next, UK_OK, 1);
+  fake.log[0] = '\0';
+  says = id_of(&next);
+  says_commit = true;
+  begin(&commits, &commits.as.commit.acknowledgement);
+  commits.as.commit.nothing = true;
+  uk_kafka_groups_commit(fake.groups, &commits.as.commit);
+  fake_settle();
+  FAKE_DID("commit(t/1=9)"); /* not t/0, which was consumed too */
+  committed();
+  check_ended(&commits, UK_OK, 0);
+}
+
+/* The next server can verify the offset. */
+static void a_commit_has_the_mark_of_the_record_before_it(void)
+{
+  static struct request first, next;
+  serve(&first);
+  says_commit = true;
+  consume(&next, id_of(&first));
+  REQUIRE(fake.commit_count == 1);
+  const struct uk_kafka_position_metadata metadata =
+    uk_kafka_position_metadata_read(&fake.commit_lists[0]->elems[0]);
+  const struct uk_record_mark mark = fake_mark(fake.life);
+  CHECK(uk_record_mark_equal(&metadata.committed, &mark));
+  committed();
+}
+
+/* Its commit does not wait for the response before it; its records do. */
+static void a_commit_does_not_wait_for_a_response(void)
+{
+  static struct request first, next;
+  serve(&first);
+  record(0, 5);
+  also[0] = 4;
+  consume(&next, NULL);
+  FAKE_DID("commit(t/0=4)");
+  committed();
+  CHECK_EQ_INT(next.dones, 0);
+  sent(&first, true);
+  check_ended(&next, UK_OK, 1);
+}
+
+static void commits_are_made_again_in_their_order(void)
+{
+  static struct request first, next, third;
+  serve(&first);
+  also[0] = 4;
+  consume(&next, id_of(&first));
+  also[1] = 8;
+  consume(&third, id_of(&first));
+  FAKE_DID("commit(t/0=4)");
+  fake_committed(RD_KAFKA_RESP_ERR_NOT_COORDINATOR);
+  fake_pass(100);
+  fake.log[0] = '\0';
+  fake_read(RD_KAFKA_RESP_ERR_NO_ERROR);
+  FAKE_DID("commit(t/0=4)");
+  committed();
+  FAKE_DID("commit(t/1=8)");
+  committed();
+}
+
+/* However it fails after that. */
+static void a_commit_that_may_be_made_stays_so(void)
+{
+  static struct request first, next;
+  serve(&first);
+  also[0] = 5;
+  consume(&next, id_of(&first));
+  fake_committed(RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT);
+  fake_pass(100);
+  fake_read(RD_KAFKA_RESP_ERR_NO_ERROR);
+  fake_committed(RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS);
+  fake_pass(TIMEOUT);
+  check_ended(&next, UK_E_GATEWAY_TIMEOUT, 0);
+  CHECK(strstr(next.as.operation.message, UK_MAY_BE_DONE) != NULL);
+}
+
+/* librdkafka reads on from the commit. */
+static void a_record_below_a_commit_is_dropped(void)
+{
+  static struct request first, next;
+  join(&first, 3, 7);
+  first.room = 1;
+  fake_record(1, 7);
+  fake_record(0, 3);
+  fake_settle();
+  check_ended(&first, UK_OK, 1);
+  also[0] = 6;
+  consume(&next, id_of(&first));
+  FAKE_DID("commit(t/0=6)");
+  committed();
+  FAKE_DID("seek(t/0@6)");
+  record(0, 6);
+  check_ended(&next, UK_OK, 1);
+  CHECK_EQ_INT(next.got[0], 6);
+  FAKE_DID("");
+}
+
+/* It was this server's while its commit was under way. */
+static void a_consume_is_confirmed_while_it_commits(void)
+{
+  static struct request first, next;
+  serve(&first);
+  fake.now += LEASE;
+  also[0] = 4;
+  consume(&next, id_of(&first));
+  FAKE_DID("ask-again commit(t/0=4)");
+  fake_answer("me");
+  committed();
+  FAKE_DID("");
+  fake_pass(2 * LEASE);
+  FAKE_DID(""); /* there is nothing to deliver */
+  CHECK_EQ_INT(next.dones, 0);
+}
+
+/* With auto-commit, what the deletion acknowledges is committed, whatever becomes of it. */
+static void a_deletion_that_is_not_confirmed_was_not_made(void)
+{
+  for (int i = 0; i < 2; i++) {
+    static struct request first, deletes;
+    auto_commit = i == 1;
+    serve(&first);
+    fake.now++;
+    says_commit = true;
+    delete (&deletes, id_of(&first));
+    committed();
+    fake_pass(TIMEOUT);
+    check_ended(&deletes, auto_commit ? UK_E_GATEWAY_TIMEOUT : UK_E_UNAVAILABLE, 0);
+    CHECK_EQ_INT(strstr(deletes.as.operation.message, UK_MAY_BE_DONE) != NULL, auto_commit);
+    fake_close();
+    REQUIRE(fake_open());
+  }
+}
+
+/* What is found out when the instance ends is freed. */
+static void an_instance_may_end_while_it_finds_out(void)
+{
+  static struct request first, next;
+  serve(&first);
+  also[3] = 1;
+  consume(&next, id_of(&first));
+  fake_answer_with(RD_KAFKA_RESP_ERR_NO_ERROR, "me", "t/0 t/1", "t/0 t/1");
+  CHECK(fake.committed_query != NULL);
+  fake_error(RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID, true);
+  CHECK(strstr(fake.log, "reap") != NULL);
+}
+
+static void a_consume_with_commits_is_refused_with_its_topics(void)
+{
+  static struct request request;
+  fake.refuses_first = RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
+  also[0] = 4;
+  consume(&request, "none");
+  fake_answer(NULL);
+  check_ended(&request, UK_E_FORBIDDEN, 0);
+}
+
 /* Names. */
+
+/* Only the topics that it reads. */
+static void a_commit_of_a_consume_creates_no_topic(void)
+{
+  static struct request request;
+  fake.missing = true;
+  also[0] = 1;
+  says = "none";
+  begin(&request, &request.as.consume.acknowledgement);
+  request.as.consume.topics = &request.topic;
+  request.as.consume.topic_count = 1;
+  request.as.consume.create = true;
+  request.as.consume.settings.session_timeout = SESSION;
+  request.as.consume.sink.record = take;
+  add_commits(&request);
+  uk_kafka_groups_consume(fake.groups, &request.as.consume);
+  fake_settle();
+  FAKE_DID("create(t) ask");
+}
 
 static void what_commits_name_is_checked(void)
 {
@@ -411,6 +734,24 @@ int main(void)
   RUN(a_batch_that_was_acknowledged_is_not_committed);
   RUN(a_commit_names_more_than_its_batch);
   RUN(a_deletion_commits_its_batch_first);
+  RUN(each_attempt_finds_out_who_holds_what);
+  RUN(what_nobody_waits_for_is_asked_again);
+  RUN(a_partition_that_was_free_meanwhile_is_not_skipped);
+  RUN(what_is_committed_is_read_or_the_request_fails);
+  RUN(what_is_given_up_is_not_this_instances);
+  RUN(the_highest_offset_is_committed);
+  RUN(a_commit_of_everything_brings_nothing_back);
+  RUN(a_commit_of_nothing_commits_its_batch_alone);
+  RUN(a_commit_has_the_mark_of_the_record_before_it);
+  RUN(a_commit_does_not_wait_for_a_response);
+  RUN(commits_are_made_again_in_their_order);
+  RUN(a_commit_that_may_be_made_stays_so);
+  RUN(a_record_below_a_commit_is_dropped);
+  RUN(a_consume_is_confirmed_while_it_commits);
+  RUN(a_deletion_that_is_not_confirmed_was_not_made);
+  RUN(an_instance_may_end_while_it_finds_out);
+  RUN(a_consume_with_commits_is_refused_with_its_topics);
+  RUN(a_commit_of_a_consume_creates_no_topic);
   RUN(what_commits_name_is_checked);
   return check_end();
 }

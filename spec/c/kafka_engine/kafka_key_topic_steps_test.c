@@ -113,6 +113,8 @@ static void it_is_followed_from_the_first_produce_with_a_key_on(void)
 {
   static struct uk_produce first, second, third;
   reader_run(READER_NOW + 1000000);
+  fake.admin = (rd_kafka_queue_t *)reader.queues;
+  answer_creation(RD_KAFKA_EVENT_ERROR); /* of nothing that was asked for */
   DID("");
   CHECK_EQ_STR(fake.alarm, "");
   await(&first, false);
@@ -275,6 +277,7 @@ static void what_went_wrong_is_said_until_it_is_followed_again(void)
   check_shared(false, "Broker: Unknown topic or partition");
   fake.log[0] = '\0';
   reader_run(reader.now + RETRY - 1);
+  answer_creation(RD_KAFKA_EVENT_ERROR);
   DID("");
   fake.first_code = RD_KAFKA_RESP_ERR_NO_ERROR;
   reader.refuses_handles = true;

@@ -201,7 +201,7 @@ static void note(struct uk_kafka_group_member *member, const rd_kafka_topic_part
   partition->floor = good ? at->offset : UK_KAFKA_FLOOR_UNKNOWN;
   if (!good)
     uk_progress_refused(&partition->progress);
-  else if (covers && uk_progress_in_flight(&partition->progress))
+  else if (covers)
     uk_progress_cover(&partition->progress, at->offset, false);
 }
 
@@ -227,7 +227,7 @@ void uk_kafka_commits_answer(struct uk_kafka_group_member *member, struct uk_kaf
 {
   const rd_kafka_topic_partition_t *failed = outcome->failed;
   char what[UK_KAFKA_PLACE_SIZE + UK_GROUP_NAME_MAX];
-  if (outcome->code != RD_KAFKA_RESP_ERR_NO_ERROR && failed != NULL)
+  if (failed != NULL)
     (void)uk_kafka_place(what, sizeof what, uk_slice_text(failed->topic), failed->partition);
   else
     snprintf(what, sizeof what, "group \"%s\"", member->group.data);

@@ -188,8 +188,7 @@ enum uk_kafka_delivered uk_kafka_delivery_run(struct uk_kafka_group_member *memb
 bool uk_kafka_delivery_has_events(const struct uk_kafka_group_member *member,
                                   const struct uk_kafka_delivery *delivery)
 {
-  return delivery->held.event != NULL ||
-         (member->records != NULL && rd_kafka_queue_length(member->records) > 0);
+  return delivery->held.event != NULL || rd_kafka_queue_length(member->records) > 0;
 }
 
 void uk_kafka_delivery_drop_held(struct uk_kafka_delivery *delivery)

@@ -41,7 +41,7 @@ void uk_kafka_delivery_number(struct uk_kafka_group_member *member,
 void uk_kafka_delivery_acknowledge(struct uk_kafka_group_member *member,
                                    struct uk_kafka_delivery *delivery);
 
-/* Records or other events wait. */
+/* Records or other events wait. Precondition: the handle is open. */
 bool uk_kafka_delivery_has_events(const struct uk_kafka_group_member *member,
                                   const struct uk_kafka_delivery *delivery);
 

@@ -354,11 +354,10 @@ static void cover(struct uk_kafka_instance *instance, const rd_kafka_topic_parti
 {
   struct uk_kafka_assigned_partition *partition =
     uk_kafka_assigned_partition_find(&instance->member.partitions, at->topic, at->partition);
-  if (partition == NULL || at->err != RD_KAFKA_RESP_ERR_NO_ERROR)
+  if (partition == NULL)
     return;
   struct uk_progress *progress = &partition->progress;
-  if (uk_progress_in_flight(progress))
-    uk_progress_cover(progress, at->offset, true);
+  uk_progress_cover(progress, at->offset, true);
   bool unread = !uk_progress_is_known(progress) || !progress->committable;
   if (partition->assigned && unread && progress->position < at->offset) {
     uk_kafka_assigned_partition_start(partition, at->offset);

@@ -349,7 +349,7 @@ static int64_t give_up_late(struct uk_kafka_key_topic *topic, int64_t now)
 static void raise_alarm(struct uk_kafka_key_topic *topic)
 {
   char text[UK_MESSAGE_SIZE];
-  if (is_open(topic) && !uk_kafka_key_topic_is_shared(topic, text, sizeof text))
+  if (!uk_kafka_key_topic_is_shared(topic, text, sizeof text))
     uk_alarm_raise(&topic->alarm, "%s", text);
 }
 
