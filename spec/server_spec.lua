@@ -266,6 +266,12 @@ describe("upstash.kafka.server", function()
       assert.equal("upstash.kafka.server (stopped)", tostring(handle))
     end)
 
+    it("takes its options only, and no further argument for more of them", function()
+      local handle = assert(server.start(options(), { ["group.id"] = "x" }, { x = "y" }, 5))
+      assert.same({}, topics(handle:url()))
+      handle:stop()
+    end)
+
     it("may be stopped twice, and then has no url", function()
       local handle = assert(server.start(options()))
       handle:stop()

@@ -12,11 +12,12 @@ static bool is_name(char byte)
   return isalnum((unsigned char)byte) || byte == '_' || byte == '.';
 }
 
-/* The length of "[DIGITS]" at the start of the text; 0 when there is none. */
+/* The length of "[DIGITS]" at the start of the text; 0 when there is none. Precondition: the text is
+ * not empty. */
 static size_t index_length(struct uk_slice text)
 {
   size_t at = 1;
-  if (text.length == 0 || text.data[0] != '[')
+  if (text.data[0] != '[')
     return 0;
   while (at < text.length && isdigit((unsigned char)text.data[at]))
     at++;
