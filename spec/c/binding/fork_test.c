@@ -14,7 +14,7 @@
 int luaopen_upstash_kafka_core(lua_State *L);
 int luaopen_upstash_kafka_server(lua_State *L);
 
-enum { CHILD_SECONDS = 20 }; /* after which a child that hangs is killed */
+enum { CHILD_SECONDS = 600 }; /* after which a child that hangs is killed */
 
 static const char start[] =
   "local data = ...\n"

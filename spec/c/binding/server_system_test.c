@@ -59,7 +59,7 @@ static void run_child(int end, lua_Number milliseconds, const int *script)
   dup2(end, STDERR_FILENO);
   lua_pushcfunction(L, find("force_exit")->func);
   lua_pushnumber(L, milliseconds);
-  alarm(30);
+  alarm(600);
   if (lua_pcall(L, 1, 0, 0) != 0)
     _exit(9);
   for (;;)

@@ -27,7 +27,7 @@ static int status_of(int (*run)(void))
   int status = -1;
   const pid_t child = fork();
   if (child == 0) {
-    alarm(30);
+    alarm(600);
     _exit(run());
   }
   waitpid(child, &status, 0);

@@ -34,7 +34,7 @@ struct connection {
 static bool connect_to_server(struct connection *connection)
 {
   struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
-  struct timeval patience = {.tv_sec = 30};
+  struct timeval patience = {.tv_sec = 120};
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   connection->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   setsockopt(connection->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);

@@ -32,7 +32,7 @@ static void start(int (*run)(void))
   REQUIRE(pipe(ends) == 0);
   child.process = fork();
   if (child.process == 0) {
-    alarm(30);
+    alarm(600);
     dup2(ends[1], STDERR_FILENO);
     close(ends[0]);
     close(ends[1]);

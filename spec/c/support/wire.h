@@ -8,7 +8,7 @@
 
 enum {
   WIRE_ANSWER_SIZE = 128 << 10, /* bytes of an answer that are kept */
-  WIRE_PATIENCE = 20            /* seconds until a read or write fails: a bound for hangs */
+  WIRE_PATIENCE = 120           /* seconds until a read or write fails: a bound for hangs */
 };
 
 /* The last answer, NUL-terminated. */
