@@ -177,7 +177,7 @@ describe("in nginx, a producer", function()
         answered = answered + 1
         local over = pcall(http.collect, waiting, 0.005)
       until over
-      assert.is_true(answered >= 10, answered) -- a worker that is blocked answers one, or two
+      assert.is_true(answered > 2, answered) -- a worker that is blocked answers one, or two
       assert.truthy(waiting[1].response.body:find(text), waiting[1].response.body)
     end
     local undelivered = "nil 1 message was not delivered within %d ms.* table: "
