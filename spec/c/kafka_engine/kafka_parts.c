@@ -28,8 +28,13 @@ bool kafka_parts_open(int brokers)
   rd_kafka_conf_set_log_cb(conf, NULL);
   kafka_parts.player = rd_kafka_new(RD_KAFKA_PRODUCER, conf, message, sizeof message);
   kafka_parts.cluster = rd_kafka_mock_cluster_new(kafka_parts.player, brokers);
+  /* A mock cluster is as slow as the machine is. */
+  static const struct uk_kafka_property patient = {"api.version.request.timeout.ms", "60000",
+                                                   false};
   const struct uk_kafka_options options = {.brokers =
                                              rd_kafka_mock_cluster_bootstraps(kafka_parts.cluster),
+                                           .properties = &patient,
+                                           .property_count = 1,
                                            .prefetch_bytes = 1 << 20,
                                            .max_message_bytes = 1 << 20};
   if (uk_kafka_settings_new(&kafka_parts.settings, &options, message, sizeof message) != UK_OK)
