@@ -12,8 +12,7 @@ static bool is_name(char byte)
   return isalnum((unsigned char)byte) || byte == '_' || byte == '.';
 }
 
-/* The length of "[DIGITS]" at the start of the text; 0 when there is none. Precondition: the text is
- * not empty. */
+/* The length of "[DIGITS]" at the start of the text, which is not empty; 0 when there is none. */
 static size_t index_length(struct uk_slice text)
 {
   size_t at = 1;
