@@ -218,6 +218,7 @@ static struct uk_log_topic *grow_topic(struct uk_log_topic *topic, int32_t parti
   if (grown == NULL)
     return NULL;
   grown->id = topic->id;
+  grown->created = topic->created;
   grown->damaged = true;
   for (int32_t i = 0; i < topic->partition_count; i++) {
     grown->partitions[i] = topic->partitions[i];
