@@ -172,7 +172,7 @@ static void whole_batch(struct uk_check *check, struct uk_check_partition *parti
   partition->has_batch = true;
   partition->uncertain = check->lost[UK_LOG_BATCHES];
   partition->end = partition->least_end = place->offset + batch->span;
-  partition->position = batch->position + (batch->span > 0 ? bytes.length : 0);
+  partition->position = batch->position + bytes.length; /* nothing follows a marker */
   check->result->batches += batch->span > 0;
   check->result->records += batch->count;
 }
