@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "key_rig.h"
 #include "log_check_rig.h"
 #include "log_raw.h"
 #include "log_rig.h"
@@ -94,6 +95,25 @@ static void a_damaged_page_is_told_once(void)
   fill(root);
   checked_tells(lines_of("data.mdb", root, 9));
   rig_remove();
+}
+
+/* Lost pages explain why the rows of keys do not agree. */
+static void a_damaged_page_of_keys_is_told_once(void)
+{
+  static const struct {
+    const char *table;
+    int entries;
+  } tables[] = {{"meta", 4}, {"keys", 1}, {"expiries", 1}};
+  for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
+    checked_write_log();
+    struct uk_log *log = keyed_open();
+    REQUIRE(log != NULL);
+    is_new(log, "a", 0);
+    uk_log_close(log);
+    checked_tells("");
+    lose(tables[i].table, tables[i].entries);
+    rig_remove();
+  }
 }
 
 static void meta_pages_are_told(void)
@@ -286,6 +306,7 @@ static void no_server_starts_meanwhile(void)
 int main(void)
 {
   CHECK_RUN(a_damaged_page_is_told_once);
+  CHECK_RUN(a_damaged_page_of_keys_is_told_once);
   CHECK_RUN(meta_pages_are_told);
   CHECK_RUN(ends_outlive_the_batches);
   CHECK_RUN(committed_offsets_outlive_the_batches);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "common/clock.h"
 #include "fault.h"
 #include "log_check_rig.h"
 #include "log_raw.h"
@@ -205,6 +206,9 @@ static void damaged_rows_are_told(void)
   raw_flip("meta", raw_text("log"), 3);
   raw_put_row("purges", raw_text("x"), "", 0);
   checked_tells("purges: a row is damaged\n");
+  raw_put_row("purges", raw_text("x2345678"), "y", 1);
+  checked_tells("purges: a row is damaged\npurges: a row is damaged\n");
+  raw_delete_row("purges", raw_text("x2345678"));
   raw_delete_row("purges", raw_text("x"));
   raw_put_row("keys", raw_text("\001ux"), "", 0);
   checked_tells("keys: has rows, but the row \"needs keys\" is missing\n"
@@ -336,6 +340,37 @@ static void committed_offsets_beyond_a_known_end_are_dropped_and_told(void)
   rig_remove();
 }
 
+/* A committed offset may be as far off as a batch can reach, and no farther. */
+static void a_trace_of_an_end_has_a_limit(void)
+{
+  int64_t first = -1, end = -1;
+  uint8_t key[UK_LOG_PREFIX + 3];
+  checked_write_log();
+  raw_flip("batches", raw_key(1, 0, 3), 60);
+  checked_salvage();
+  struct uk_log *log = checked_open_target();
+  CHECK(uk_log_bounds(log, uk_slice_text("a"), 0, &first, &end));
+  uk_log_close(log);
+  checked_remove_target();
+  uk_log_key_prefix(key, 1, 0);
+  memcpy(key + UK_LOG_PREFIX, "far", 3);
+  for (int64_t more = 0; more < 2; more++) {
+    const int64_t far = end + UINT32_MAX + more;
+    raw_put_number("committed", (MDB_val){sizeof key, key}, (uint64_t)far);
+    checked_salvage();
+    CHECK_EQ_INT(strstr(checked.notes, "lies beyond the end") != NULL, more == 1);
+    CHECK_EQ_INT(checked_folder(checked.target, NULL), UK_OK);
+    CHECK_EQ_STR(checked.told, "");
+    log = checked_open_target();
+    int64_t last = -1;
+    CHECK(uk_log_bounds(log, uk_slice_text("a"), 0, &first, &last));
+    CHECK_EQ_INT(last, more == 0 ? far : end);
+    uk_log_close(log);
+    checked_remove_target();
+  }
+  rig_remove();
+}
+
 static void A17_a_topic_without_its_row_is_copied_under_another_name(void)
 {
   checked_write_log();
@@ -360,6 +395,8 @@ static void A17_each_partition_of_a_topic_without_its_row_is_copied(void)
 {
   static const uint8_t deleted[8] = {0, 0, 0, 0, 0, 0, 0, 2};
   struct uk_log_options options = rig_options();
+  uint8_t row[UK_LOG_TOPIC_ROW] = {0};
+  const int64_t earliest = uk_clock_epoch();
   options.partitions = 4;
   struct uk_log *log = rig_open(&options);
   REQUIRE(log != NULL);
@@ -376,6 +413,10 @@ static void A17_each_partition_of_a_topic_without_its_row_is_copied(void)
   CHECK_EQ_STR(checked.notes,
                "the name of the topic with the ID 1 is lost: it becomes \"salvaged-1\"\n"
                "2 rows are left of topics that do not exist (any more)\n");
+  CHECK_EQ_INT(raw_row(checked.target, "topics", raw_text("salvaged-1"), row, sizeof row),
+               UK_LOG_TOPIC_ROW);
+  const int64_t created = (int64_t)uk_load_u64(row + 28);
+  CHECK(created >= earliest && created <= uk_clock_epoch());
   log = checked_open_target();
   for (int32_t i = 0; i < 4; i++) {
     checked_log(log, "salvaged-1", i, 0, 1, "of a\n");
@@ -398,6 +439,7 @@ static void a_salvaged_log_is_whole(void)
   CHECK_EQ_INT(checked_folder(checked.target, NULL), UK_OK);
   CHECK_EQ_STR(checked.told, "");
   CHECK_EQ_INT(checked.result.records, 6);
+  CHECK_EQ_INT(checked.result.batches, 4); /* a gap is one, a marker is none */
   checked_remove_target();
   rig_remove();
 }
@@ -484,6 +526,7 @@ int main(void)
   CHECK_RUN(a_log_without_its_format_is_read);
   CHECK_RUN(a_log_without_topics_is_whole);
   CHECK_RUN(A17_each_partition_of_a_topic_without_its_row_is_copied);
+  CHECK_RUN(a_trace_of_an_end_has_a_limit);
   CHECK_RUN(a_folder_that_a_server_has_open_is_refused);
   CHECK_RUN(what_is_no_log_is_refused);
   CHECK_RUN(a_damaged_batch_is_told_with_its_offsets);
