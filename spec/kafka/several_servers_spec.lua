@@ -397,6 +397,38 @@ describe("several servers on one Kafka cluster:", function()
     ok(delete(3, group, "waits"))
   end)
 
+  -- The group has a commit in partition 0, which is read to its end, and none in the others: a
+  -- broker that waits for messages of the first answers nothing about them. Each poll takes the
+  -- instance over, and the next one takes it away again.
+  for _, timeout in ipairs { 1000, 500, 0 } do
+    it(("each server in turn: polls of %d ms reach every partition"):format(timeout), function()
+      local topic, group = servers[1]:topic(3, 0), kafka_cluster.name "group"
+      local path, polls, seen = ("/consume/%s/polls"):format(group), 0, {}
+      local headers = { ["Kafka-Auto-Offset-Reset"] = "earliest", ["Kafka-Enable-Auto-Commit"] = "false" }
+      local function produce(partition)
+        local client = servers[1]:client()
+        assert(client:produce(topic, tostring(partition), { partition = partition }))
+        client:close()
+      end
+      produce(0)
+      await_messages(1, path, { topic = topic, timeout = 20000 }, headers)
+      ok(insist(2, path, { topic = topic, timeout = 0, commit = { { topic = topic, partition = 0, offset = 1 } } },
+        headers))
+      produce(1)
+      produce(2)
+      shell.eventually(PATIENCE, function()
+        polls = polls + 1
+        local response = post(polls % 2 + 1, path, { topic = topic, timeout = timeout }, headers)
+        for _, message in ipairs(response.status == 200 and cjson.decode(response.body) or {}) do
+          seen[message.value] = true
+        end
+        return seen["1"] and seen["2"]
+      end)
+      print(("polls of %d ms through two servers on %s: %d until every message came"):format(timeout,
+        kafka_cluster.version, polls))
+    end)
+  end
+
   it("another instance's takeovers do not rebalance the group", function()
     local topic, group = servers[1]:topic(2, 0), kafka_cluster.name "group"
     consume(2, group, "stays", topic, 1000)

@@ -12,6 +12,8 @@
  *   verify(t/0@5)    reads the record at offset 5, if fake.asks_records is set: fake_saw and the
  *                    like, then fake_records_read. Otherwise the record is not there any more, but
  *                    others are: the position is good
+ *   starts(t/0=first t/1=-1)   asks where partitions start without a commit, if fake.asks_starts is
+ *                    set: fake_started. Otherwise that cannot be learned
  *   subscribe(t,u)   unsubscribe   close   reap
  *   assign(t/0@5)    from offset 5; "?": from the committed offset; "first"; unassign
  *   commit(t/0=3)    "t/0=3+10": with the metadata of position 10: fake_committed
@@ -30,6 +32,7 @@
 #include "check.h"
 #include "common/clock.h"
 #include "server/kafka_engine/group/kafka_instance.h"
+#include "server/kafka_engine/cluster/kafka_starts.h"
 #include "server/kafka_engine/cluster/kafka_watermarks.h"
 #include "server/kafka_engine/group/kafka_position_metadata.h"
 
@@ -75,6 +78,7 @@ static struct {
   struct uk_kafka_committed_query *committed_query;
   struct uk_kafka_record_query *record_query;
   struct uk_kafka_watermarks *watermarks;
+  struct uk_kafka_starts *starts;
   struct uk_committed *probe;
   void *commits[8]; /* the opaque of each commit that is under way, and its list */
   rd_kafka_topic_partition_list_t *commit_lists[8];
@@ -98,6 +102,8 @@ static struct {
   int32_t leaderless;    /* -1: no partition is */
   int32_t partitions;    /* of every topic; 0: not known */
   bool asks_committed;   /* the test answers what is committed */
+  bool asks_starts;      /* the test answers where partitions start */
+  bool renewed;          /* every topic was created again while the server was running */
   bool asks_records;     /* the test answers which records are there */
   bool cut_off;          /* no broker can be reached */
   bool missing;          /* no topic exists until it is created */
@@ -445,6 +451,12 @@ bool uk_kafka_topics_leaderless(struct uk_kafka_topics *topics, struct uk_slice 
   return partition == fake.leaderless;
 }
 
+bool uk_kafka_topics_is_renewed(struct uk_kafka_topics *topics, struct uk_slice topic)
+{
+  CHECK(topics == (struct uk_kafka_topics *)&fake);
+  return uk_slice_is(topic, "t") && fake.renewed;
+}
+
 void uk_kafka_topics_refresh(struct uk_kafka_topics *topics, struct uk_slice topic)
 {
   CHECK(topics == (struct uk_kafka_topics *)&fake);
@@ -498,6 +510,33 @@ void uk_kafka_committed_read(struct uk_kafka_committed *committed,
   }
   fake.committed_query = query;
   fake_note_list("read", query->list, NULL);
+}
+
+void uk_kafka_starts_ask(struct uk_kafka_starts *starts, struct uk_kafka_blocking *blocking)
+{
+  CHECK(blocking == (struct uk_kafka_blocking *)&fake_parts.blocking);
+  CHECK(starts->control == (rd_kafka_t *)&fake_parts.control);
+  CHECK(starts->topics == (struct uk_kafka_topics *)&fake);
+  CHECK(starts->work.query.deadline > fake.now);
+  CHECK(fake.starts == NULL);
+  if (!fake.asks_starts) {
+    starts->work.query.then(&starts->work.query);
+    return;
+  }
+  fake.starts = starts;
+  fake_note_list("starts", starts->list, "=");
+}
+
+/* The answer: each partition starts there; negative: it could not be learned. */
+__attribute__((unused)) static void fake_started(int64_t offset)
+{
+  struct uk_kafka_starts *starts = fake.starts;
+  REQUIRE(starts != NULL);
+  fake.starts = NULL;
+  for (int i = 0; i < starts->list->cnt; i++)
+    starts->list->elems[i].offset = offset < 0 ? starts->list->elems[i].offset : offset;
+  starts->work.query.then(&starts->work.query);
+  fake_settle();
 }
 
 /* The records before positions. */
@@ -1098,6 +1137,8 @@ static void fake_close(void)
     fake_answer_with(RD_KAFKA_RESP_ERR__DESTROY, NULL, NULL, NULL);
   if (fake.committed_query != NULL)
     fake_read(RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED);
+  if (fake.starts != NULL)
+    fake_started(-1);
   fake.groups->closing = true;
   uk_kafka_groups_drain(fake.groups);
   fake_pass(20000);

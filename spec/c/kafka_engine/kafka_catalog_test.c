@@ -140,6 +140,45 @@ static void forgets_topics_that_are_not_listed(void)
   uk_kafka_catalog_free(&catalog);
 }
 
+static bool renewed(const char *name)
+{
+  return uk_kafka_catalog_is_renewed(&catalog, uk_slice_text(name));
+}
+
+static const rd_kafka_resp_err_t GONE = RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+
+/* What was forgotten may have been gone in between; what the cluster never had is new. */
+static void knows_which_topics_were_created_again(void)
+{
+  int32_t partitions;
+  rd_kafka_metadata_topic_t topics[2];
+  uk_kafka_catalog_init(&catalog);
+  learn(said("new", 0, -1, GONE), &partitions);
+  learn(said("new", 1, -1, RD_KAFKA_RESP_ERR_NO_ERROR), &partitions);
+  CHECK(!renewed("new"));
+  learn(said("new", 0, -1, GONE), &partitions);
+  learn(said("new", 1, -1, RD_KAFKA_RESP_ERR_NO_ERROR), &partitions);
+  CHECK(renewed("new"));
+  /* As a deletion through this server does. */
+  learn(said("deleted", 1, -1, RD_KAFKA_RESP_ERR_NO_ERROR), &partitions);
+  uk_kafka_catalog_forget(&catalog, uk_slice_text("deleted"));
+  CHECK(!renewed("deleted"));
+  learn(said("deleted", 0, -1, GONE), &partitions);
+  CHECK(renewed("deleted"));
+  learn(said("doubted", 1, -1, RD_KAFKA_RESP_ERR_NO_ERROR), &partitions);
+  uk_kafka_catalog_forget(&catalog, uk_slice_text("doubted"));
+  learn(said("doubted", 2, -1, RD_KAFKA_RESP_ERR_NO_ERROR), &partitions);
+  CHECK(!renewed("doubted"));
+  uk_kafka_catalog_forget(&catalog, uk_slice_text("unknown"));
+  learn(said("unknown", 0, -1, GONE), &partitions);
+  CHECK(!renewed("unknown"));
+  topics[0] = said("new", 1, -1, RD_KAFKA_RESP_ERR_NO_ERROR);
+  learn_all(topics, 1);
+  CHECK(renewed("doubted"));
+  CHECK_EQ_INT(known("doubted"), 0);
+  uk_kafka_catalog_free(&catalog);
+}
+
 static void keeps_as_many_brokers_as_fit(void)
 {
   static const int counts[] = {0, 1, UK_KAFKA_BROKERS_MAX, UK_KAFKA_BROKERS_MAX + 1, MANY, 3};
@@ -213,6 +252,7 @@ int main(void)
   CHECK_RUN(learns_the_metadata_of_a_topic);
   CHECK_RUN(knows_which_partitions_have_no_leader);
   CHECK_RUN(forgets_topics_that_are_not_listed);
+  CHECK_RUN(knows_which_topics_were_created_again);
   CHECK_RUN(keeps_as_many_brokers_as_fit);
   CHECK_RUN(each_catalog_has_a_seed_of_its_own);
   CHECK_RUN(names_all_in_order);

@@ -1,4 +1,4 @@
-/* for: kafka_instance_forward.c, kafka_holders.c
+/* for: kafka_instance_forward.c, kafka_holders.c, kafka_membership.c
  *
  * Commits that move none back: those that a consume carries, and those of a batch. */
 #include "fault.h"
@@ -679,6 +679,122 @@ static void a_consume_with_commits_is_refused_with_its_topics(void)
   check_ended(&request, UK_E_FORBIDDEN, 0);
 }
 
+/* Of the topic before. */
+
+enum { NEW = 2 }; /* the life of the topic that is created again */
+
+/* While a consume waits, t/0 turns out to be another topic, with records from 0 on. */
+static void renew(void)
+{
+  fake.asks_records = true;
+  fake.life = NEW;
+  fake_said(RD_KAFKA_RESP_ERR__PARTITION_EOF, 0, 2);
+  fake_answer("me");
+  fake_saw(0, NEW);
+  fake_records_read();
+  fake_range(0, 2, RD_KAFKA_RESP_ERR_NO_ERROR);
+  CHECK(strstr(fake.log, "seek(t/0@0)") != NULL);
+  fake.asks_records = false;
+  fake.log[0] = '\0';
+}
+
+static void wait_and_renew(const struct request *first, struct request *waits)
+{
+  fake_pass(LEASE);
+  consume(waits, id_of(first));
+  renew();
+  fake_pass(TIMEOUT);
+  CHECK_EQ_INT(waits->dones, 1);
+  fake.log[0] = '\0';
+}
+
+/* Until its client has something of the new one. */
+static void A1_a_late_commit_of_the_topic_before_is_skipped(void)
+{
+  static struct request first, waits, late, next;
+  serve(&first);
+  wait_and_renew(&first, &waits);
+  also[0] = 5;
+  also[1] = 9;
+  consume(&late, "none");
+  CHECK(strstr(fake.log, "commit(t/1=9)") != NULL);
+  CHECK(late.skipped[0] && !late.skipped[1]);
+  committed();
+  fake_answer("me");
+  record(0, 0);
+  check_ended(&late, UK_OK, 1);
+  also[0] = 5; /* the client does not say that the batch arrived */
+  fake.log[0] = '\0';
+  consume(&next, "none");
+  CHECK(next.skipped[0]);
+  check_ended(&next, UK_OK, 1);
+  also[0] = 1;
+  consume(&next, id_of(&late));
+  FAKE_DID("commit(t/0=1)");
+  CHECK(!next.skipped[0]);
+  committed();
+  record(0, 1);
+  also[0] = 2;
+  fake.log[0] = '\0';
+  consume(&late, "none"); /* it has something of the new topic now */
+  FAKE_DID("commit(t/0=2)");
+  committed();
+}
+
+/* What the group says to it then bounds no commit of the new one. */
+static void A1_a_commit_that_was_sent_before_the_topic_changed_counts_for_nothing(void)
+{
+  static struct request first, waits, commits, next;
+  serve(&first);
+  fake_pass(LEASE);
+  consume(&waits, id_of(&first));
+  commit(&commits, "none", 5);
+  renew();
+  committed();
+  check_ended(&commits, UK_OK, 0);
+  record(0, 0);
+  check_ended(&waits, UK_OK, 1);
+  fake.log[0] = '\0';
+  also[0] = 1;
+  consume(&next, id_of(&waits));
+  FAKE_DID("commit(t/0=1)");
+  committed();
+}
+
+/* The server knows that the topic is another one, and the group has committed nothing in it. */
+static void A1_a_new_instance_takes_no_commit_of_the_topic_before(void)
+{
+  static struct request request;
+  fake.asks_committed = fake.renewed = true;
+  also[0] = 6;
+  also[1] = 9;
+  consume(&request, "none");
+  fake_answer(NULL);
+  fake_assigned("me", "t/0 t/1");
+  fake_committed_is(1, 3, NULL);
+  fake_read(RD_KAFKA_RESP_ERR_NO_ERROR);
+  CHECK(strstr(fake.log, "commit(t/1=9)") != NULL);
+  CHECK(request.skipped[0] && !request.skipped[1]);
+  committed();
+  CHECK(strstr(fake.log, "seek(t/0") == NULL);
+}
+
+/* So a server can verify it later: the record before it is in the batch. */
+static void A1_a_commit_within_the_batch_is_marked(void)
+{
+  static struct request first, commits;
+  serve(&first);
+  commit(&commits, "none", 4);
+  const struct uk_kafka_position_metadata metadata =
+    uk_kafka_position_metadata_read(&fake.commit_lists[0]->elems[0]);
+  const struct uk_record_mark mark = fake_mark(0);
+  CHECK(uk_record_mark_equal(&metadata.committed, &mark));
+  committed();
+  commit(&commits, "none", 3); /* before the batch */
+  CHECK(fake.commit_lists[0]->elems[0].metadata == NULL);
+  committed();
+}
+
 /* Names. */
 
 /* Only the topics that it reads. */
@@ -752,6 +868,10 @@ int main(void)
   RUN(an_instance_may_end_while_it_finds_out);
   RUN(a_consume_with_commits_is_refused_with_its_topics);
   RUN(a_commit_of_a_consume_creates_no_topic);
+  RUN(A1_a_late_commit_of_the_topic_before_is_skipped);
+  RUN(A1_a_commit_that_was_sent_before_the_topic_changed_counts_for_nothing);
+  RUN(A1_a_new_instance_takes_no_commit_of_the_topic_before);
+  RUN(A1_a_commit_within_the_batch_is_marked);
   RUN(what_commits_name_is_checked);
   return check_end();
 }

@@ -124,6 +124,13 @@ static void delete (struct request *request, int64_t timeout)
   fake_settle();
 }
 
+/* As often as the coordinator is asked. */
+static void confirm(void)
+{
+  while (!uk_list_is_empty(&fake.member_queries))
+    fake_answer("me");
+}
+
 static void sent(uint64_t delivery, bool complete)
 {
   uk_kafka_groups_response_finished(fake.groups, uk_slice_text("g"), uk_slice_text("one"), delivery,
@@ -1284,7 +1291,8 @@ static void what_is_wrong_with_a_topic_ends_a_new_instance(void)
   FAKE_DID("unsubscribe");
 }
 
-/* One text for a topic that is missing, whether the server or a broker says so. */
+/* One text for a topic that is missing, whether the server or a broker says so: that of the check,
+ * which asks the cluster. */
 static void d6_a_topic_that_is_gone_does_not_exist(void)
 {
   static struct request request;
@@ -1292,11 +1300,75 @@ static void d6_a_topic_that_is_gone_does_not_exist(void)
                                               RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART};
   deliver(&request, 1);
   for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
+    fake.check_error = UK_OK;
     consume(&request, TIMEOUT);
+    fake.check_error = UK_E_NOT_FOUND;
     fake_said(codes[i], 0, -1);
     fake_settle();
-    check_end_with(&request, UK_E_NOT_FOUND, 0, "topic \"t\" does not exist");
+    check_end_with(&request, UK_E_NOT_FOUND, 0, "");
+    FAKE_DID("forget(t)"); /* otherwise its memory would answer the check */
   }
+}
+
+/* It was created again, or librdkafka asked a broker that does not know it yet. */
+static void a_topic_that_exists_is_not_missing(void)
+{
+  static struct request request;
+  deliver(&request, 1);
+  consume(&request, TIMEOUT);
+  fake_said(RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, 0, -1);
+  fake_settle();
+  check_waits(&request);
+  FAKE_DID("forget(t)");
+  fake_record(0, 1);
+  fake_settle();
+  check_end_with(&request, UK_OK, 1, "");
+}
+
+/* The instance is of no use any more; the next one serves its consume. */
+static void a_consume_outlives_the_instance_whose_topic_was_missing(void)
+{
+  static struct request request;
+  auto_commit = false;
+  deliver(&request, 1);
+  consume(&request, TIMEOUT);
+  fake_error(RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, false);
+  check_waits(&request);
+  FAKE_DID("forget(t) unsubscribe");
+  fake.handle->member[0] = '\0';
+  fake_pass(10);
+  fake.handle->closed = true;
+  fake_pass(10);
+  FAKE_DID("close reap ask");
+  fake_answer(NULL);
+  fake_assigned("me", "t/0");
+  FAKE_DID("subscribe(t) assign(t/0@?) ask-again");
+  fake_answer("me");
+  fake_record(0, 0);
+  fake_settle();
+  check_end_with(&request, UK_OK, 1, "");
+}
+
+/* Its client deleted the topic, and does not want it back. */
+static void a_consume_that_waits_creates_no_topic(void)
+{
+  static struct request request;
+  auto_commit = false;
+  deliver(&request, 1);
+  begin(&request, TIMEOUT);
+  request.topics[0] = uk_slice_text("t");
+  request.as.consume.topics = request.topics;
+  request.as.consume.topic_count = 1;
+  request.as.consume.create = true;
+  request.as.consume.settings.session_timeout = SESSION;
+  request.as.consume.sink = (struct uk_sink){take, NULL};
+  uk_kafka_groups_consume(fake.groups, &request.as.consume);
+  fake_settle();
+  fake.missing = true;
+  fake.check_error = UK_E_NOT_FOUND;
+  fake_error(RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, false);
+  check_end_with(&request, UK_E_NOT_FOUND, 0, "");
+  CHECK(strstr(fake.log, "create") == NULL);
 }
 
 static void what_is_wrong_with_a_topic_leaves_one_that_has_served(void)
@@ -1320,8 +1392,9 @@ static void an_instance_whose_only_topic_is_gone_leaves(void)
   auto_commit = false;
   deliver(&request, 1);
   consume(&request, TIMEOUT);
+  fake.check_error = UK_E_NOT_FOUND;
   fake_error(RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, false);
-  check_end_with(&request, UK_E_NOT_FOUND, 0, "group \"g\": ");
+  check_end_with(&request, UK_E_NOT_FOUND, 0, "");
   FAKE_DID("forget(t) unsubscribe");
 }
 
@@ -1331,8 +1404,9 @@ static void an_instance_stays_for_its_other_topic(void)
   auto_commit = false;
   deliver(&request, 1);
   consume_topics(&request, 2, TIMEOUT);
+  fake.check_error = UK_E_NOT_FOUND;
   fake_error(RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, false);
-  check_end_with(&request, UK_E_NOT_FOUND, 0, "group \"g\": ");
+  check_end_with(&request, UK_E_NOT_FOUND, 0, "");
   FAKE_DID("subscribe(t,u) forget(t) forget(u)");
 }
 
@@ -1489,8 +1563,10 @@ static void a_topic_that_was_created_is_read_from_its_first_offset(void)
     fake_revoked(false);
     fake_assigned("me", "t/0"); /* it read nothing, and others may have had the partition */
     FAKE_DID("unassign assign(t/0@?)");
+    fake.missing = false;
+    fake.check_error = UK_E_NOT_FOUND;
     fake_error(RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, false);
-    check_end_with(&request, UK_E_NOT_FOUND, 0, "group \"g\": ");
+    check_end_with(&request, UK_E_NOT_FOUND, 0, "");
   }
 }
 
@@ -1825,6 +1901,7 @@ static void each_request_ends_at_its_deadline(void)
     check_end_with(&deleted, UK_E_UNAVAILABLE, 0, "the group's coordinator did not answer");
     fake_answer(NULL);
     consume(&consumed, timeouts[i]);
+    fake_answer(NULL);
     fake_pass(timeouts[i] - 1);
     check_waits(&consumed);
     fake_pass(1);
@@ -1966,13 +2043,112 @@ static void records_that_may_not_be_delivered_yet_make_nobody_wait(void)
   fake_answer("other");
   fake_assigned("me", "t/0");
   fake_record(0, 0);
-  fake_pass(LEASE / 2);
-  check_empty(&request);
-  fake_pass(LEASE);
   fake.cut_off = true;
+  fake_pass(LEASE / 2);
+  check_end_with(&request, UK_E_UNAVAILABLE, 0, "the Kafka cluster does not answer");
+  fake_pass(LEASE);
   consume(&request, 500);
   fake_pass(500);
   check_end_with(&request, UK_E_UNAVAILABLE, 0, "the Kafka cluster does not answer");
+}
+
+/* Where the next request may reach another server again. */
+
+static void a_poll_that_is_shorter_than_a_takeover_gets_its_records(void)
+{
+  static const int64_t timeouts[] = {0, 1, LEASE + 20};
+  auto_commit = false;
+  for (size_t i = 0; i < sizeof timeouts / sizeof *timeouts; i++) {
+    static struct request request;
+    if (i > 0) {
+      fake_close();
+      REQUIRE(fake_open());
+    }
+    consume(&request, timeouts[i]);
+    fake_pass(50);
+    fake_answer("other");
+    fake_pass(50);
+    fake_assigned("me", "t/0 t/1");
+    fake_pass(LEASE);
+    fake_said(RD_KAFKA_RESP_ERR__PARTITION_EOF, 0, 5);
+    fake_settle();
+    confirm();
+    check_waits(&request); /* t/1 has not answered yet */
+    fake_record(1, 0);
+    fake_settle();
+    confirm();
+    check_end_with(&request, UK_OK, 1, "");
+    consume(&request, timeouts[i]); /* another one at this server */
+    fake_pass(timeouts[i]);
+    check_empty(&request);
+  }
+}
+
+static void it_ends_when_no_partition_has_records(void)
+{
+  static struct request request;
+  auto_commit = false;
+  consume(&request, 1);
+  fake_answer("other");
+  fake_assigned("me", "t/0 t/1");
+  fake_pass(LEASE);
+  fake_said(RD_KAFKA_RESP_ERR__PARTITION_EOF, 1, 5);
+  fake_settle();
+  confirm();
+  check_waits(&request);
+  fake_said(RD_KAFKA_RESP_ERR__PARTITION_EOF, 0, 5);
+  fake_settle();
+  confirm();
+  check_empty(&request);
+}
+
+static void it_waits_no_longer_than_a_second(void)
+{
+  static struct request request;
+  static const char *const owners[] = {"other", NULL};
+  auto_commit = false;
+  for (size_t i = 0; i < 2; i++) {
+    if (i > 0) {
+      fake_close();
+      REQUIRE(fake_open());
+    }
+    consume(&request, 500);
+    fake_answer(owners[i]);
+    fake_pass(500);
+    CHECK_EQ_INT(request.dones, owners[i] == NULL); /* one that nobody had has no grace */
+    fake_pass(PATIENCE - 1);
+    CHECK_EQ_INT(request.dones, owners[i] == NULL);
+    fake_pass(1);
+    check_empty(&request);
+    consume(&request, 500); /* the group takes its time */
+    fake_pass(500);
+    check_empty(&request);
+  }
+}
+
+static void it_does_not_hold_up_a_server_that_stops(void)
+{
+  static struct request request;
+  auto_commit = false;
+  consume(&request, 1);
+  fake_answer("other");
+  fake_pass(100);
+  check_waits(&request);
+  uk_kafka_groups_drain(fake.groups);
+  fake_settle();
+  check_empty(&request);
+}
+
+/* It has no partition to read. */
+static void an_instance_without_partitions_that_was_taken_over_has_no_grace(void)
+{
+  static struct request request;
+  auto_commit = false;
+  consume(&request, 500);
+  fake_answer("other");
+  fake_assigned("me", "");
+  fake_pass(500);
+  check_empty(&request);
 }
 
 static void each_deletion_waits_for_a_word_of_its_own(void)
@@ -3112,7 +3288,7 @@ static void one_that_is_not_open_is_outside(void)
 {
   static struct request request;
   consume(&request, 5000);
-  fake_pass(5000);
+  fake_pass(5000 + PATIENCE);
   FAKE_DID("ask probe");
   fake.probe->operation.done(&fake.probe->operation);
   check_empty(&request);
@@ -3576,6 +3752,148 @@ static void one_that_leaves_reads_nothing_again(void)
   }
 }
 
+/* Where partitions start in which the group has committed nothing. */
+
+static void start_at(enum uk_offset_reset from, const char *asked, int64_t start,
+                     const char *assigned)
+{
+  static struct request request;
+  reset = from;
+  auto_commit = false;
+  fake.asks_committed = fake.asks_starts = true;
+  consume(&request, TIMEOUT);
+  fake_answer(NULL);
+  fake_assigned("me", "t/0 t/1");
+  fake_committed_is(0, 5, NULL);
+  fake.log[0] = '\0';
+  fake_read(RD_KAFKA_RESP_ERR_NO_ERROR);
+  if (asked != NULL) {
+    FAKE_DID(asked);
+    fake_started(start);
+  }
+  FAKE_DID(assigned);
+}
+
+/* Before librdkafka reads: a broker that waits for records of t/0 would not answer about t/1. */
+static void partitions_without_a_commit_are_looked_up_first(void)
+{
+  static const struct {
+    enum uk_offset_reset reset;
+    const char *asked;
+    int64_t start;
+    const char *assigned;
+  } rows[] = {
+    {UK_RESET_EARLIEST, "starts(t/1=first)", 0, "assign(t/0@5 t/1@0) ask-again"},
+    {UK_RESET_LATEST, "starts(t/1=-1)", 7, "assign(t/0@5 t/1@7) ask-again"},
+    {UK_RESET_EARLIEST, "starts(t/1=first)", -1, "assign(t/0@5 t/1@?) ask-again"},
+    {UK_RESET_NONE, NULL, 0, "assign(t/0@5 t/1@?) ask-again"},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    if (i > 0) {
+      fake_close();
+      REQUIRE(fake_open());
+    }
+    start_at(rows[i].reset, rows[i].asked, rows[i].start, rows[i].assigned);
+  }
+}
+
+/* As if librdkafka had looked it up itself. */
+static void what_was_looked_up_is_committed_when_it_is_the_end(void)
+{
+  static struct request request;
+  start_at(UK_RESET_LATEST, "starts(t/1=-1)", 7, "assign(t/0@5 t/1@7) ask-again");
+  fake_answer("me");
+  fake_said(RD_KAFKA_RESP_ERR__PARTITION_EOF, 1, 7);
+  fake_settle();
+  commit(&request, -1, TIMEOUT);
+  FAKE_DID("commit(t/1=7)");
+  fake_committed(RD_KAFKA_RESP_ERR_NO_ERROR);
+  check_empty(&request);
+}
+
+static void nothing_is_looked_up_where_it_is_known(void)
+{
+  static struct request request;
+  reset = UK_RESET_EARLIEST;
+  auto_commit = false;
+  deliver(&request, 1); /* of t/0 */
+  consume(&request, TIMEOUT);
+  fake_record(1, 0);
+  fake_settle();
+  check_end_with(&request, UK_OK, 1, "");
+  fake.asks_committed = fake.asks_starts = true;
+  fake_revoked(false);
+  fake.log[0] = '\0';
+  fake_assigned("me", "t/0 t/1 t/2");
+  fake_committed_is(2, 3, NULL);
+  fake_read(RD_KAFKA_RESP_ERR_NO_ERROR);
+  FAKE_DID("read(t/0 t/1 t/2) assign(t/0@1 t/1@1 t/2@3)");
+  fake_revoked(false);
+  fake_assigned("me", "t/0 t/3");
+  fake_committed_is(0, 1, NULL);
+  fake_read(RD_KAFKA_RESP_ERR_NO_ERROR);
+  FAKE_DID("read(t/0 t/3) starts(t/3=first)");
+  fake_started(2);
+  FAKE_DID("assign(t/0@1 t/3@2)");
+}
+
+/* Where even the committed offsets could not be read, librdkafka tries. */
+static void nothing_is_looked_up_after_a_failure(void)
+{
+  static struct request request;
+  auto_commit = false;
+  fake.asks_committed = fake.asks_starts = true;
+  consume(&request, TIMEOUT);
+  fake_answer(NULL);
+  fake_assigned("me", "t/0");
+  fake.log[0] = '\0';
+  fake_read(RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED);
+  FAKE_DID("assign(t/0@?) ask-again");
+}
+
+/* In a topic that the consume created, `latest` means the first record. */
+static void a_topic_that_was_created_is_looked_up_from_its_first_record(void)
+{
+  static struct request request;
+  fake.missing = fake.asks_starts = true;
+  begin(&request, TIMEOUT);
+  request.topics[0] = uk_slice_text("t");
+  request.as.consume.topics = request.topics;
+  request.as.consume.topic_count = 1;
+  request.as.consume.create = true;
+  request.as.consume.settings =
+    (struct uk_consumer_settings){.offset_reset = UK_RESET_LATEST, .session_timeout = SESSION};
+  request.as.consume.sink = (struct uk_sink){take, NULL};
+  uk_kafka_groups_consume(fake.groups, &request.as.consume);
+  fake_settle();
+  fake_answer(NULL);
+  fake.log[0] = '\0';
+  fake_assigned("me", "t/0");
+  FAKE_DID("starts(t/0=first)");
+  fake_started(0);
+  FAKE_DID("assign(t/0@0) ask-again");
+}
+
+/* An answer that comes after the revocation is nobody's. */
+static void partitions_may_be_revoked_while_they_are_looked_up(void)
+{
+  static struct request request;
+  reset = UK_RESET_EARLIEST;
+  auto_commit = false;
+  fake.asks_starts = true;
+  consume(&request, TIMEOUT);
+  fake_answer(NULL);
+  fake_assigned("me", "t/0");
+  fake_revoked(false);
+  fake.log[0] = '\0';
+  fake_started(3);
+  FAKE_DID("");
+  fake_assigned("me", "t/0");
+  FAKE_DID("starts(t/0=first)");
+  fake_started(3);
+  FAKE_DID("assign(t/0@3) ask-again");
+}
+
 /* With what it says of the partitions, which is nobody's then. */
 static void the_coordinator_may_answer_after_the_end(void)
 {
@@ -3596,7 +3914,9 @@ static void only_topics_that_were_missing_are_read_from_their_first_offset(void)
   consume_topics(&request, 2, TIMEOUT);
   fake_answer(NULL);
   fake.error_text = "Subscribed topic not available: u: Broker: Unknown topic or partition";
+  fake.check_error = UK_E_NOT_FOUND;
   fake_error(RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, false);
+  fake.check_error = UK_OK;
   snprintf(fake.handle->member, sizeof fake.handle->member, "me");
   fake_pass(10);
   fake.handle->member[0] = '\0';
@@ -4751,6 +5071,9 @@ int main(void)
   RUN(a_group_that_lets_nobody_in_is_asked);
   RUN(what_is_wrong_with_a_topic_ends_a_new_instance);
   RUN(d6_a_topic_that_is_gone_does_not_exist);
+  RUN(a_topic_that_exists_is_not_missing);
+  RUN(a_consume_outlives_the_instance_whose_topic_was_missing);
+  RUN(a_consume_that_waits_creates_no_topic);
   RUN(what_is_wrong_with_a_topic_leaves_one_that_has_served);
   RUN(an_instance_whose_only_topic_is_gone_leaves);
   RUN(an_instance_stays_for_its_other_topic);
@@ -4793,6 +5116,11 @@ int main(void)
   RUN(the_coordinator_has_five_seconds);
   RUN(one_that_joins_again_does_not_wait_again);
   RUN(records_that_may_not_be_delivered_yet_make_nobody_wait);
+  RUN(a_poll_that_is_shorter_than_a_takeover_gets_its_records);
+  RUN(it_ends_when_no_partition_has_records);
+  RUN(it_waits_no_longer_than_a_second);
+  RUN(it_does_not_hold_up_a_server_that_stops);
+  RUN(an_instance_without_partitions_that_was_taken_over_has_no_grace);
   RUN(each_deletion_waits_for_a_word_of_its_own);
   RUN(a_word_is_for_the_requests_that_came_before_the_question);
   RUN(one_that_has_no_name_yet_cannot_be_lost);
@@ -4866,6 +5194,12 @@ int main(void)
   RUN(a_response_that_nobody_waits_for_wakes_nobody);
   RUN(one_that_leaves_reads_nothing_again);
   RUN(the_coordinator_may_answer_after_the_end);
+  RUN(partitions_without_a_commit_are_looked_up_first);
+  RUN(what_was_looked_up_is_committed_when_it_is_the_end);
+  RUN(nothing_is_looked_up_where_it_is_known);
+  RUN(nothing_is_looked_up_after_a_failure);
+  RUN(a_topic_that_was_created_is_looked_up_from_its_first_record);
+  RUN(partitions_may_be_revoked_while_they_are_looked_up);
   RUN(only_topics_that_were_missing_are_read_from_their_first_offset);
   RUN(topics_are_not_looked_at_while_nobody_waits);
   RUN(a_takeover_looks_at_topics_while_somebody_waits);

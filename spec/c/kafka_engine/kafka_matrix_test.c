@@ -132,7 +132,7 @@ static const struct row rows[] = {
   {&kafka_offsets, LIST_OFFSETS, E(NOT_LEADER_FOR_PARTITION), ALWAYS, 503, IN_TIME},
   {&kafka_offsets, LIST_OFFSETS, E(LEADER_NOT_AVAILABLE), ALWAYS, 503, IN_TIME},
   {&kafka_offsets, LIST_OFFSETS, E(TOPIC_AUTHORIZATION_FAILED), ALWAYS, 403, SOON},
-  {&kafka_offsets, LIST_OFFSETS, E(UNKNOWN_TOPIC_OR_PART), ALWAYS, 404, SOON},
+  {&kafka_offsets, LIST_OFFSETS, E(UNKNOWN_TOPIC_OR_PART), 2, 200, SOON}, /* it exists */
   {&kafka_offsets, LIST_OFFSETS, E(UNSUPPORTED_FOR_MESSAGE_FORMAT), ALWAYS, 400, SOON},
   {&kafka_offsets, LIST_OFFSETS, E(UNKNOWN), ALWAYS, 500, SOON},
   /* Committed offsets. */

@@ -1,4 +1,4 @@
-/* for: kafka_offsets.c, kafka_watermarks.c
+/* for: kafka_offsets.c, kafka_watermarks.c, kafka_starts.c
  *
  * Offsets by time. The test plays the cluster: it answers each request for offsets, and owns the
  * clock. */
@@ -11,6 +11,7 @@
 #include "check.h"
 #include "common/clock.h"
 #include "fault.h"
+#include "server/kafka_engine/cluster/kafka_starts.h"
 #include "server/kafka_engine/cluster/kafka_watermarks.h"
 
 enum { NOW = 1000000, TIMEOUT = 5000, PAUSE = 50, BATCH = 500, MANY = 1201 };
@@ -27,6 +28,9 @@ static struct {
   rd_kafka_resp_err_t bad_code;
   int64_t late; /* partitions up to this one have no record at a time; they end at 100 + number */
   enum uk_error check_error;
+  bool gone;          /* once it is forgotten, the topic turns out not to exist */
+  int32_t leaderless; /* a partition without a leader */
+  int checks;
   char forgotten[100];
   int dones;
 } fake;
@@ -109,6 +113,7 @@ void uk_kafka_topics_check(struct uk_kafka_topics *topics, struct uk_kafka_check
   CHECK(topics == (struct uk_kafka_topics *)&fake);
   CHECK(!check->changes && !check->index_shown && check->create == NULL);
   CHECK(check->places.count > 0);
+  fake.checks++;
   if (fake.check_error != UK_OK)
     uk_operation_fail(check->operation, fake.check_error, "checked");
   check->then(check);
@@ -118,6 +123,15 @@ void uk_kafka_topics_forget(struct uk_kafka_topics *topics, struct uk_slice topi
 {
   CHECK(topics == (struct uk_kafka_topics *)&fake);
   snprintf(fake.forgotten, sizeof fake.forgotten, "%.*s", (int)topic.length, topic.data);
+  fake.check_error = fake.gone ? UK_E_NOT_FOUND : fake.check_error;
+}
+
+bool uk_kafka_topics_leaderless(struct uk_kafka_topics *topics, struct uk_slice topic,
+                                int32_t partition)
+{
+  CHECK(topics == (struct uk_kafka_topics *)&fake);
+  CHECK(uk_slice_is(topic, "t"));
+  return partition == fake.leaderless;
 }
 
 static void done(struct uk_operation *operation)
@@ -135,6 +149,7 @@ static void begin(void)
   fake.now = NOW;
   fake.bad = -1;
   fake.late = -1;
+  fake.leaderless = -1;
 }
 
 static void name_partitions(size_t count)
@@ -287,8 +302,6 @@ static void the_partition_at_fault_is_named(void)
   } rows[] = {
     {RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, UK_E_FORBIDDEN,
      "Broker: Topic authorization failed", ""},
-    {RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, UK_E_NOT_FOUND, "Broker: Unknown topic or partition",
-     "t"},
     {RD_KAFKA_RESP_ERR_UNSUPPORTED_FOR_MESSAGE_FORMAT, UK_E_BAD_REQUEST,
      "Broker: Message format on broker does not support request", ""},
     {RD_KAFKA_RESP_ERR_UNKNOWN, UK_E_INTERNAL, "Unknown broker error", ""},
@@ -366,7 +379,7 @@ static void ends_are_filled_in_where_they_are_missing(void)
   begin();
   fake.late = 2;
   fake.code_count = 2;
-  fake.codes[1] = RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+  fake.codes[1] = RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
   fake.bad = -1;
   for (size_t i = 0; i < 6; i++)
     at[i] =
@@ -377,7 +390,50 @@ static void ends_are_filled_in_where_they_are_missing(void)
   at[4].partition = 9;
   uk_kafka_offsets_run(&operation, (rd_kafka_t *)&fake, (struct uk_kafka_topics *)&fake,
                        (struct uk_kafka_blocking *)&fake);
-  check_ended(UK_E_NOT_FOUND, "topic \"t\" partition 2: Broker: Unknown topic or partition");
+  check_ended(UK_E_FORBIDDEN, "topic \"t\" partition 2: Broker: Topic authorization failed");
+}
+
+/* A broker does not know the topic yet, or librdkafka remembers that it was missing. */
+static void a_topic_that_exists_is_not_missing(void)
+{
+  begin();
+  fake.codes[0] = RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+  fake.codes[1] = RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC;
+  fake.code_count = 2;
+  ask(UK_TIMESTAMP_LATEST, 1);
+  check_ended(UK_OK, "");
+  CHECK_EQ_STR(fake.log, "-1 x1 5000; -1 x1 4950; -1 x1 4900; ");
+  CHECK_EQ_STR(fake.forgotten, "t");
+  CHECK_EQ_INT(fake.checks, 3);
+  CHECK_EQ_INT(at[0].offset, 100);
+  /* It does not say so even after the deadline. */
+  begin();
+  fake.bad = 0;
+  fake.bad_code = RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+  fake.costs = 2000;
+  ask(UK_TIMESTAMP_LATEST, 1);
+  check_ended(UK_E_UNAVAILABLE, "topic \"t\" partition 0: Broker: Leader not available");
+  CHECK_EQ_STR(fake.log, "-1 x1 5000; -1 x1 2950; -1 x1 900; ");
+}
+
+static void a_topic_that_is_gone_is_missing(void)
+{
+  begin();
+  fake.gone = true;
+  fake.bad = 1;
+  fake.bad_code = RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+  ask(UK_TIMESTAMP_LATEST, 2);
+  check_ended(UK_E_NOT_FOUND, "checked");
+  CHECK_EQ_STR(fake.log, "-1 x2 5000; -1 x1 5000; -1 x1 5000; ");
+  /* No time is left to ask. */
+  begin();
+  fake.bad = 0;
+  fake.bad_code = RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+  fake.costs = TIMEOUT - PAUSE;
+  ask(UK_TIMESTAMP_LATEST, 1);
+  check_ended(UK_E_NOT_FOUND, "topic \"t\" partition 0: Broker: Unknown topic or partition");
+  CHECK_EQ_STR(fake.forgotten, "t");
+  CHECK_EQ_INT(fake.checks, 1);
 }
 
 static void nothing_is_asked_where_the_check_fails(void)
@@ -397,6 +453,87 @@ static void nothing_is_asked_without_memory(void)
   fault_off();
   check_ended(UK_E_NO_MEMORY, "");
   CHECK_EQ_STR(fake.log, "");
+}
+
+/* Starts. */
+
+static struct uk_kafka_starts starts;
+
+static void started(struct uk_kafka_query *query)
+{
+  CHECK(query == &starts.work.query);
+  CHECK_EQ_INT(query->code, RD_KAFKA_RESP_ERR_NO_ERROR);
+  fake.dones++;
+}
+
+/* Of partitions from 0 on; the even ones start at their first record. */
+static void ask_starts(int count)
+{
+  starts = (struct uk_kafka_starts){
+    .work.query = {.deadline = NOW + TIMEOUT, .then = started, .code = RD_KAFKA_RESP_ERR_UNKNOWN},
+    .control = (rd_kafka_t *)&fake,
+    .topics = (struct uk_kafka_topics *)&fake,
+    .list = rd_kafka_topic_partition_list_new(count)};
+  for (int i = 0; i < count; i++)
+    rd_kafka_topic_partition_list_add(starts.list, "t", i)->offset =
+      i % 2 == 0 ? UK_TIMESTAMP_EARLIEST : UK_TIMESTAMP_LATEST;
+  uk_kafka_starts_ask(&starts, (struct uk_kafka_blocking *)&fake);
+  CHECK_EQ_INT(fake.dones, 1);
+}
+
+static void end_starts(void)
+{
+  rd_kafka_topic_partition_list_destroy(starts.list);
+  CHECK_EQ_INT(lists, 0);
+}
+
+static void partitions_start_as_the_reset_says(void)
+{
+  begin();
+  ask_starts(4);
+  CHECK_EQ_STR(fake.log, "-2 x4 5000; ");
+  for (int i = 0; i < 4; i++)
+    CHECK_EQ_INT(starts.list->elems[i].offset, i % 2 == 0 ? i : 100 + i);
+  end_starts();
+  begin();
+  ask_starts(BATCH + 2);
+  CHECK_EQ_STR(fake.log, "-2 x500 5000; -2 x2 5000; ");
+  CHECK_EQ_INT(starts.list->elems[BATCH + 1].offset, 100 + BATCH + 1);
+  end_starts();
+}
+
+/* librdkafka would wait for the leader, and every partition with it. */
+static void a_partition_without_a_leader_holds_up_no_other(void)
+{
+  begin();
+  fake.leaderless = 1;
+  fake.bad = 2;
+  fake.bad_code = RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION;
+  ask_starts(4);
+  CHECK_EQ_STR(fake.log, "-2 x3 5000; ");
+  CHECK_EQ_INT(starts.list->elems[0].offset, 0);
+  CHECK_EQ_INT(starts.list->elems[1].offset, UK_TIMESTAMP_LATEST);
+  CHECK_EQ_INT(starts.list->elems[2].offset, UK_TIMESTAMP_EARLIEST);
+  CHECK_EQ_INT(starts.list->elems[3].offset, 103);
+  end_starts();
+  begin();
+  fake.leaderless = 0;
+  ask_starts(1);
+  CHECK_EQ_STR(fake.log, "");
+  end_starts();
+}
+
+static void where_partitions_start_may_not_be_learned(void)
+{
+  begin();
+  fake.codes[0] = RD_KAFKA_RESP_ERR__TIMED_OUT;
+  fake.code_count = 1;
+  fake.costs = TIMEOUT;
+  ask_starts(BATCH + 1);
+  CHECK_EQ_STR(fake.log, "-2 x500 5000; "); /* no time is left for another request */
+  CHECK_EQ_INT(starts.list->elems[0].offset, UK_TIMESTAMP_EARLIEST);
+  CHECK_EQ_INT(starts.list->elems[BATCH].offset, UK_TIMESTAMP_EARLIEST);
+  end_starts();
 }
 
 /* Watermarks. */
@@ -462,8 +599,13 @@ int main(void)
   CHECK_RUN(one_partition_is_asked_for_once);
   CHECK_RUN(an_error_of_the_ends_names_its_partition);
   CHECK_RUN(ends_are_filled_in_where_they_are_missing);
+  CHECK_RUN(a_topic_that_exists_is_not_missing);
+  CHECK_RUN(a_topic_that_is_gone_is_missing);
   CHECK_RUN(nothing_is_asked_where_the_check_fails);
   CHECK_RUN(nothing_is_asked_without_memory);
+  CHECK_RUN(partitions_start_as_the_reset_says);
+  CHECK_RUN(a_partition_without_a_leader_holds_up_no_other);
+  CHECK_RUN(where_partitions_start_may_not_be_learned);
   CHECK_RUN(watermarks_are_the_first_offset_and_the_end);
   CHECK_RUN(a_failure_names_its_partition);
   return check_end();

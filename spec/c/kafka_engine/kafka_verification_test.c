@@ -1298,8 +1298,10 @@ static void lose_topic(const char *text)
   fake_assigned("me", "t/0");
   confirm();
   fake.error_text = text;
+  fake.check_error = UK_E_NOT_FOUND;
   fake_error(RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, false);
   CHECK_EQ_INT(request.as.operation.error, UK_E_NOT_FOUND);
+  fake.check_error = UK_OK;
   fake.handle->member[0] = '\0';
   fake_pass(10);
   fake.handle->closed = true;

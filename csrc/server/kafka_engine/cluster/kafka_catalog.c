@@ -10,6 +10,8 @@ void uk_kafka_catalog_init(struct uk_kafka_catalog *catalog)
 {
   *catalog = (struct uk_kafka_catalog){.looks = 0};
   uk_name_table_init(&catalog->table, uk_name_table_seed());
+  uk_name_set_init(&catalog->forgotten);
+  uk_name_set_init(&catalog->gone);
 }
 
 static void forget(struct uk_kafka_catalog *catalog, struct uk_kafka_topic *topic)
@@ -25,6 +27,8 @@ void uk_kafka_catalog_free(struct uk_kafka_catalog *catalog)
   while ((node = uk_name_table_next(&catalog->table, NULL)) != NULL)
     forget(catalog, (struct uk_kafka_topic *)node);
   uk_name_table_free(&catalog->table);
+  uk_name_set_free(&catalog->forgotten);
+  uk_name_set_free(&catalog->gone);
 }
 
 struct uk_kafka_topic *uk_kafka_catalog_find(const struct uk_kafka_catalog *catalog,
@@ -56,11 +60,29 @@ struct uk_kafka_topic *uk_kafka_catalog_keep(struct uk_kafka_catalog *catalog, s
 void uk_kafka_catalog_forget(struct uk_kafka_catalog *catalog, struct uk_slice name)
 {
   struct uk_kafka_topic *topic = uk_kafka_catalog_find(catalog, name);
-  if (topic != NULL)
-    forget(catalog, topic);
+  if (topic == NULL)
+    return;
+  (void)uk_name_set_add(&catalog->forgotten, name);
+  forget(catalog, topic);
+}
+
+bool uk_kafka_catalog_is_renewed(struct uk_kafka_catalog *catalog, struct uk_slice name)
+{
+  return uk_name_set_has(&catalog->gone, name);
 }
 
 /* Learning. */
+
+/* The cluster has no such topic. */
+static void note_gone(struct uk_kafka_catalog *catalog, struct uk_slice name)
+{
+  struct uk_kafka_name copy = uk_kafka_name(name); /* the name may be the topic's own */
+  struct uk_slice topic = uk_slice_text(copy.text);
+  uk_kafka_catalog_forget(catalog, topic);
+  if (uk_name_set_has(&catalog->forgotten, topic))
+    (void)uk_name_set_add(&catalog->gone, topic);
+  uk_name_set_remove(&catalog->forgotten, topic);
+}
 
 static void keep_leaderless(struct uk_kafka_topic *topic, const rd_kafka_metadata_topic_t *reported)
 {
@@ -85,7 +107,7 @@ static void forget_unseen(struct uk_kafka_catalog *catalog)
     struct uk_kafka_topic *topic = (struct uk_kafka_topic *)node;
     node = uk_name_table_next(&catalog->table, node);
     if (topic->seen != catalog->looks)
-      forget(catalog, topic);
+      note_gone(catalog, topic->node.name);
   }
 }
 
@@ -100,12 +122,13 @@ rd_kafka_resp_err_t uk_kafka_catalog_learn(struct uk_kafka_catalog *catalog,
     error = UK_E_NOT_FOUND;
   if (reported->partition_cnt > 0 && (error == UK_OK || error == UK_E_UNAVAILABLE)) {
     struct uk_kafka_topic *kept = uk_kafka_catalog_keep(catalog, name, reported->partition_cnt);
+    uk_name_set_remove(&catalog->forgotten, name);
     if (kept != NULL)
       keep_leaderless(kept, reported);
     return RD_KAFKA_RESP_ERR_NO_ERROR; /* a moving leader does not end the topic */
   }
   if (error == UK_E_NOT_FOUND) {
-    uk_kafka_catalog_forget(catalog, name);
+    note_gone(catalog, name);
     return RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
   }
   return error == UK_OK ? RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE : reported->err;

@@ -3,14 +3,17 @@
 #ifndef UK_KAFKA_CATALOG_H
 #define UK_KAFKA_CATALOG_H
 
+#include "server/engine/name_set.h"
 #include "server/engine/name_table.h"
 #include "server/kafka_engine/cluster/kafka_topics.h"
 #include "server/kafka_engine/rd/kafka_rd.h"
 
 struct uk_kafka_catalog {
   struct uk_name_table table;
-  uint64_t looks; /* how often all topics were learned */
-  bool groupless; /* the cluster has no topic for the offsets of groups */
+  struct uk_name_set forgotten; /* topics that the cluster has not reported since */
+  struct uk_name_set gone;      /* topics that were known, and that the cluster then had not */
+  uint64_t looks;               /* how often all topics were learned */
+  bool groupless;               /* the cluster has no topic for the offsets of groups */
   int32_t brokers[UK_KAFKA_BROKERS_MAX];
   size_t broker_count;
 };
@@ -38,6 +41,9 @@ struct uk_kafka_topic *uk_kafka_catalog_keep(struct uk_kafka_catalog *catalog, s
                                              int32_t partitions);
 
 void uk_kafka_catalog_forget(struct uk_kafka_catalog *catalog, struct uk_slice name);
+
+/* True if the topic that is there now is not the first one of its name: see gone. */
+bool uk_kafka_catalog_is_renewed(struct uk_kafka_catalog *catalog, struct uk_slice name);
 
 /* Learns what the cluster reports of one topic. NO_ERROR with its partitions; UNKNOWN_TOPIC_OR_PART
  * if it does not exist or is internal to Kafka; otherwise what is wrong with it. */

@@ -47,6 +47,12 @@ static rd_kafka_resp_err_t ask_once(rd_kafka_t *control, int64_t timestamp,
   return code;
 }
 
+static void sleep_before_next(void)
+{
+  const struct timespec pause = {0, PAUSE * 1000000};
+  nanosleep(&pause, NULL);
+}
+
 /* Asks again while a leader moves. */
 static rd_kafka_resp_err_t ask(rd_kafka_t *control, int64_t timestamp,
                                struct uk_topic_partition_offset *at, size_t count, int64_t deadline,
@@ -61,8 +67,7 @@ static rd_kafka_resp_err_t ask(rd_kafka_t *control, int64_t timestamp,
         deadline - uk_clock_monotonic() <= PAUSE)
       return code;
     failure = code;
-    const struct timespec pause = {0, PAUSE * 1000000};
-    nanosleep(&pause, NULL);
+    sleep_before_next();
   }
 }
 
@@ -98,6 +103,7 @@ struct offsets {
   struct uk_kafka_topics *topics;
   struct uk_kafka_blocking *blocking;
   size_t failed; /* the index of the partition that an error is about */
+  bool again;    /* a broker did not know a topic that exists */
 };
 
 static void finish(struct offsets *offsets)
@@ -143,6 +149,8 @@ static void run(struct uk_kafka_work *work)
 {
   struct offsets *offsets = (struct offsets *)work;
   struct uk_offsets *operation = offsets->operation;
+  if (offsets->again)
+    sleep_before_next();
   rd_kafka_resp_err_t code =
     uk_kafka_offsets_ask(offsets->control, operation->timestamp, operation->offsets,
                          operation->count, work->query.deadline, &offsets->failed);
@@ -151,9 +159,28 @@ static void run(struct uk_kafka_work *work)
   work->query.code = code;
 }
 
+/* A topic that was just created, perhaps once more, is not known to every broker yet, and
+ * librdkafka may not have noticed it either. True: it is asked whether the topic exists. */
+static bool check_again(struct offsets *offsets)
+{
+  struct uk_kafka_query *query = &offsets->work.query;
+  if (uk_kafka_error(query->code) != UK_E_NOT_FOUND)
+    return false;
+  if (query->deadline - uk_clock_monotonic() <= PAUSE) {
+    query->code = offsets->again ? RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE : query->code;
+    return false;
+  }
+  offsets->again = true;
+  uk_kafka_topics_forget(offsets->topics, offsets->operation->offsets[offsets->failed].topic);
+  uk_kafka_topics_check(offsets->topics, &offsets->check);
+  return true;
+}
+
 static void answered(struct uk_kafka_query *query)
 {
   struct offsets *offsets = (struct offsets *)query;
+  if (check_again(offsets))
+    return;
   if (query->code != RD_KAFKA_RESP_ERR_NO_ERROR)
     fail(offsets, query->code, offsets->failed);
   finish(offsets);

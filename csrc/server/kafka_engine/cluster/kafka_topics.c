@@ -328,6 +328,14 @@ void uk_kafka_topics_forget(struct uk_kafka_topics *topics, struct uk_slice name
   pthread_mutex_unlock(&topics->mutex);
 }
 
+bool uk_kafka_topics_is_renewed(struct uk_kafka_topics *topics, struct uk_slice name)
+{
+  pthread_mutex_lock(&topics->mutex);
+  bool renewed = uk_kafka_catalog_is_renewed(&topics->catalog, name);
+  pthread_mutex_unlock(&topics->mutex);
+  return renewed;
+}
+
 bool uk_kafka_topics_each(struct uk_kafka_topics *topics,
                           void (*each)(void *argument, struct uk_slice topic, int32_t partitions),
                           void *argument)

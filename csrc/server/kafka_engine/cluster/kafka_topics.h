@@ -47,6 +47,11 @@ struct uk_kafka_topic_query {
  * memory holds exactly those. */
 void uk_kafka_topics_ask(struct uk_kafka_topics *topics, struct uk_kafka_topic_query *query);
 
+/* True if the topic in memory was created again since this server has been running. That is known
+ * if the cluster reported the topic, then that it had none of this name, and nothing else came
+ * between. */
+bool uk_kafka_topics_is_renewed(struct uk_kafka_topics *topics, struct uk_slice topic);
+
 /* Calls `each` for each topic in memory, sorted by name, except those internal to Kafka. `each` may
  * not call functions of topics. False, with nothing called, when memory runs out. */
 bool uk_kafka_topics_each(struct uk_kafka_topics *topics,

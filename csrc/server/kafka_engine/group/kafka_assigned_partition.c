@@ -42,6 +42,11 @@ uk_kafka_assigned_partition_mark_at(const struct uk_kafka_assigned_partition *pa
   return (struct uk_record_mark){.known = false};
 }
 
+bool uk_kafka_assigned_partition_is_new(const struct uk_kafka_assigned_partition *partition)
+{
+  return partition->renewed && !uk_progress_in_flight(&partition->progress);
+}
+
 bool uk_kafka_assigned_partition_has_past(const struct uk_kafka_assigned_partition *partition)
 {
   return partition->assigned && partition->progress.position > 0;
@@ -113,6 +118,7 @@ bool uk_kafka_assigned_partitions_are_dirty(const struct uk_kafka_assigned_parti
 
 static void acknowledge(struct uk_kafka_assigned_partition *partition)
 {
+  partition->renewed = uk_kafka_assigned_partition_is_new(partition);
   uk_progress_acknowledge(&partition->progress);
   partition->delivered_mark = partition->mark;
 }

@@ -29,6 +29,8 @@ struct uk_kafka_assigned_partition {
   int32_t broker;      /* that this record, or else the last one, came from; -1: not known */
   bool cleared;        /* found valid in this run of the task: its records may be delivered */
   bool moved;          /* librdkafka was sent to another offset in this run */
+  bool renewed;        /* the topic was created again, and the client has acknowledged nothing of
+                          the new one: what it commits was of the topic before */
 };
 
 struct uk_kafka_assigned_partitions {
@@ -45,6 +47,9 @@ uk_kafka_assigned_partition_find(const struct uk_kafka_assigned_partitions *part
  * Precondition: the partition is sure. */
 void uk_kafka_assigned_partition_advance(struct uk_kafka_assigned_partition *partition,
                                          const struct uk_record *record, int64_t now);
+
+/* True if a commit that the group has just answered was of the topic before. */
+bool uk_kafka_assigned_partition_is_new(const struct uk_kafka_assigned_partition *partition);
 
 /* The mark of the record before an offset; not known if that is neither the position nor what was
  * delivered. */

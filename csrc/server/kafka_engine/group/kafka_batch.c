@@ -191,6 +191,19 @@ const struct uk_kafka_batch_partition *uk_kafka_batch_next(const struct uk_kafka
   return partition;
 }
 
+struct uk_record_mark uk_kafka_batch_mark(const struct uk_kafka_batch *batch, const char *topic,
+                                          int32_t partition, int64_t offset)
+{
+  const struct uk_kafka_batch_partition *of;
+  struct uk_record record;
+  size_t at = 0;
+  while ((of = uk_kafka_batch_next(batch, &at, &record)) != NULL) {
+    if (record.offset == offset && of->number == partition && strcmp(of->topic.text, topic) == 0)
+      return uk_record_mark_of(&record);
+  }
+  return (struct uk_record_mark){.known = false};
+}
+
 void uk_kafka_batch_clear(struct uk_kafka_batch *batch)
 {
   free(batch->partitions);

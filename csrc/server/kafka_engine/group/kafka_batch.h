@@ -46,6 +46,10 @@ void uk_kafka_batch_drop_last(struct uk_kafka_batch *batch);
 const struct uk_kafka_batch_partition *uk_kafka_batch_next(const struct uk_kafka_batch *batch,
                                                            size_t *at, struct uk_record *record);
 
+/* The mark of the record at that offset of the partition; not known if the batch has none there. */
+struct uk_record_mark uk_kafka_batch_mark(const struct uk_kafka_batch *batch, const char *topic,
+                                          int32_t partition, int64_t offset);
+
 /* Makes it empty, and frees everything. */
 void uk_kafka_batch_clear(struct uk_kafka_batch *batch);
 

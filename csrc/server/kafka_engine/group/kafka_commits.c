@@ -10,25 +10,38 @@ bool uk_kafka_commits_are_idle(const struct uk_kafka_group_member *member)
   return member->committing.own == 0 && uk_list_is_empty(&member->committing.under_way);
 }
 
+/* Of the record before an offset: from the partition, or from the outstanding batch. */
+static struct uk_record_mark mark_at(const struct uk_kafka_group_member *member,
+                                     const struct uk_kafka_assigned_partition *partition,
+                                     int64_t offset)
+{
+  struct uk_record_mark mark = uk_kafka_assigned_partition_mark_at(partition, offset);
+  if (!mark.known && member->batch != NULL)
+    mark = uk_kafka_batch_mark(member->batch, partition->topic.text, partition->number, offset - 1);
+  return mark;
+}
+
 /* `position`: how far the client may be, at least the offset. */
-static void add_metadata(const struct uk_kafka_assigned_partition *partition, int64_t position,
+static void add_metadata(const struct uk_kafka_group_member *member,
+                         const struct uk_kafka_assigned_partition *partition, int64_t position,
                          rd_kafka_topic_partition_t *at)
 {
-  const struct uk_kafka_position_metadata metadata = {
-    .position = position,
-    .mark = uk_kafka_assigned_partition_mark_at(partition, position),
-    .committed = uk_kafka_assigned_partition_mark_at(partition, at->offset)};
+  const struct uk_kafka_position_metadata metadata = {.position = position,
+                                                      .mark = mark_at(member, partition, position),
+                                                      .committed =
+                                                        mark_at(member, partition, at->offset)};
   uk_kafka_position_metadata_write(at, &metadata);
 }
 
 /* `flying`: with the position of records in flight. */
-static void add_delivered(struct uk_kafka_assigned_partition *partition, bool flying,
+static void add_delivered(const struct uk_kafka_group_member *member,
+                          struct uk_kafka_assigned_partition *partition, bool flying,
                           rd_kafka_topic_partition_list_t *list)
 {
   rd_kafka_topic_partition_t *at =
     rd_kafka_topic_partition_list_add(list, partition->topic.text, partition->number);
   at->offset = uk_progress_commit(&partition->progress);
-  add_metadata(partition, flying ? partition->progress.position : at->offset, at);
+  add_metadata(member, partition, flying ? partition->progress.position : at->offset, at);
 }
 
 /* Destroys the list. `request` is NULL for a commit that no request asked for. */
@@ -59,7 +72,7 @@ void uk_kafka_commits_send_delivered(struct uk_kafka_group_member *member)
   rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(8);
   for (size_t i = 0; i < member->partitions.count; i++) {
     if (uk_kafka_assigned_partition_is_dirty(&member->partitions.all[i]))
-      add_delivered(&member->partitions.all[i], false, list);
+      add_delivered(member, &member->partitions.all[i], false, list);
   }
   send_commit(member, list, NULL);
 }
@@ -73,7 +86,7 @@ bool uk_kafka_commits_send_metadata(struct uk_kafka_group_member *member)
     struct uk_kafka_assigned_partition *partition = &member->partitions.all[i];
     if (partition->assigned && uk_progress_continues(&partition->progress) &&
         uk_progress_in_flight(&partition->progress))
-      add_delivered(partition, true, list);
+      add_delivered(member, partition, true, list);
   }
   send_commit(member, list, NULL);
   return true;
@@ -111,7 +124,7 @@ static void add_given(struct uk_kafka_group_member *member,
     uk_kafka_assigned_partition_find(&member->partitions, name.text, given->partition);
   if (partition == NULL)
     return;
-  add_metadata(partition, at->offset, at);
+  add_metadata(member, partition, at->offset, at);
   if (uk_progress_is_known(&partition->progress))
     uk_progress_override(&partition->progress, given->offset);
   else
@@ -129,7 +142,7 @@ static void add_named(struct uk_kafka_group_member *member, const struct uk_comm
     struct uk_kafka_assigned_partition *partition = &member->partitions.all[i];
     if (partition->assigned && partition->progress.committable &&
         rd_kafka_topic_partition_list_find(list, partition->topic.text, partition->number) == NULL)
-      add_delivered(partition, false, list);
+      add_delivered(member, partition, false, list);
   }
 }
 
@@ -151,7 +164,7 @@ bool uk_kafka_commits_send_list(struct uk_kafka_group_member *member,
     const struct uk_kafka_assigned_partition *partition =
       uk_kafka_assigned_partition_find(&member->partitions, at->topic, at->partition);
     if (partition != NULL && at->metadata == NULL)
-      add_metadata(partition, at->offset, at);
+      add_metadata(member, partition, at->offset, at);
   }
   if (list->cnt == 0) {
     rd_kafka_topic_partition_list_destroy(list);
@@ -198,7 +211,8 @@ static void note(struct uk_kafka_group_member *member, const rd_kafka_topic_part
     uk_kafka_assigned_partition_find(&member->partitions, at->topic, at->partition);
   if (partition == NULL)
     return;
-  partition->floor = good ? at->offset : UK_KAFKA_FLOOR_UNKNOWN;
+  bool is_new = uk_kafka_assigned_partition_is_new(partition);
+  partition->floor = !good ? UK_KAFKA_FLOOR_UNKNOWN : is_new ? UK_KAFKA_FLOOR_NOTHING : at->offset;
   if (!good)
     uk_progress_refused(&partition->progress);
   else if (covers)

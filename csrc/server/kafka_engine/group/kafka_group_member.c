@@ -13,7 +13,7 @@
 
 enum {
   SESSION_LEAST = 6000, /* milliseconds; brokers take no shorter session by default */
-  GRACE = 1000,         /* milliseconds that records wait past a deadline for the coordinator */
+  GRACE = 1000,         /* milliseconds past a deadline: see enum uk_kafka_grace */
   LEAVE_PAUSE = 10,     /* milliseconds between two checks whether the member has left */
   STOP_TIMEOUT = 2000,  /* milliseconds that a stopping server waits for commits */
   LOOK_PAUSE = 1000     /* milliseconds between two runs while requests wait */
@@ -131,32 +131,33 @@ static void end_unconfirmed(struct uk_list *consumes)
   }
 }
 
-static bool expire_consumes(struct uk_kafka_group_member *member, bool awaits_lease, int64_t now)
+static bool expire_consumes(struct uk_kafka_group_member *member, enum uk_kafka_grace grace,
+                            int64_t now)
 {
   struct uk_list due = {0};
   struct uk_kafka_request *request;
   bool draining = is_draining(member);
   uk_kafka_requests_take_due(&member->consumes, &due,
-                             draining       ? INT64_MAX
-                             : awaits_lease ? now - GRACE
-                                            : now);
+                             draining                     ? INT64_MAX
+                             : grace != UK_KAFKA_NO_GRACE ? now - GRACE
+                                                          : now);
   if (uk_list_is_empty(&due))
     return false;
   member->last_request = now; /* a consume that waits is a sign of life */
-  if (awaits_lease && !draining)
+  if (grace == UK_KAFKA_GRACE_FOR_LEASE && !draining)
     end_unconfirmed(&due);
   while ((request = uk_kafka_requests_take(&due)) != NULL)
     uk_kafka_poll_diagnosis_end(member, request, now);
   return true;
 }
 
-bool uk_kafka_group_member_expire(struct uk_kafka_group_member *member, bool awaits_lease,
+bool uk_kafka_group_member_expire(struct uk_kafka_group_member *member, enum uk_kafka_grace grace,
                                   int64_t now)
 {
   struct uk_list due = {0};
   struct uk_kafka_request *request;
   bool stopping = member->stopping.until != 0 && now >= member->stopping.until;
-  bool any = expire_consumes(member, awaits_lease, now);
+  bool any = expire_consumes(member, grace, now);
   uk_kafka_requests_take_due(&member->commits, &due, stopping ? INT64_MAX : now);
   if (member->leaving.until == 0) /* from then on the deletion's outcome decides */
     uk_kafka_requests_take_due(&member->deletes, &due, stopping ? INT64_MAX : now);
@@ -184,7 +185,7 @@ static int64_t earlier(int64_t time, int64_t event, int64_t now)
 }
 
 int64_t uk_kafka_group_member_next_run(const struct uk_kafka_group_member *member,
-                                       bool awaits_lease, int64_t now)
+                                       enum uk_kafka_grace grace, int64_t now)
 {
   bool waits = !uk_list_is_empty(&member->consumes) || !uk_list_is_empty(&member->commits) ||
                !uk_list_is_empty(&member->deletes);
@@ -198,7 +199,7 @@ int64_t uk_kafka_group_member_next_run(const struct uk_kafka_group_member *membe
   int64_t commit = uk_kafka_commits_next(member);
   time = commit < time ? commit : time;
   int64_t consume = uk_kafka_requests_deadline(&member->consumes, INT64_MAX - GRACE);
-  consume += awaits_lease ? GRACE : 0;
+  consume += grace != UK_KAFKA_NO_GRACE ? GRACE : 0;
   time = consume < time ? consume : time;
   time = uk_kafka_requests_deadline(&member->commits, time);
   time = uk_kafka_requests_deadline(&member->committing.under_way, time);
@@ -233,7 +234,7 @@ bool uk_kafka_group_member_leave_on(struct uk_kafka_group_member *member, int64_
     request->sent = true;
   bool left = uk_list_is_empty(&member->committing.under_way) && uk_kafka_leave_continue(member);
   if (!left && now < member->leaving.until) {
-    (void)uk_kafka_group_member_expire(member, false, now);
+    (void)uk_kafka_group_member_expire(member, UK_KAFKA_NO_GRACE, now);
     uk_kafka_task_at(&member->task, now + LEAVE_PAUSE);
     return false;
   }

@@ -22,10 +22,16 @@ bool uk_kafka_group_member_open(struct uk_kafka_group_member *member, char *text
 void uk_kafka_group_member_take_inbox(struct uk_kafka_group_member *member,
                                       struct uk_list *arrived);
 
+/* Why consumes get a little more time than their timeout. */
+enum uk_kafka_grace {
+  UK_KAFKA_NO_GRACE,
+  UK_KAFKA_GRACE_FOR_LEASE, /* records wait only for the coordinator's confirmation */
+  UK_KAFKA_GRACE_FOR_START  /* no broker has said yet whether there are records */
+};
+
 /* Ends the requests whose deadline has come; all of them when the server drains, or has waited long
- * enough to stop. `awaits_lease`: records wait only for the coordinator's confirmation, so consumes
- * get a little more time. True: a consume has ended. */
-bool uk_kafka_group_member_expire(struct uk_kafka_group_member *member, bool awaits_lease,
+ * enough to stop. True: a consume has ended. */
+bool uk_kafka_group_member_expire(struct uk_kafka_group_member *member, enum uk_kafka_grace grace,
                                   int64_t now);
 
 /* Keeps heartbeats at their interval. */
@@ -33,7 +39,7 @@ void uk_kafka_group_member_beat(struct uk_kafka_group_member *member, int64_t no
 
 /* When the task has to run next. */
 int64_t uk_kafka_group_member_next_run(const struct uk_kafka_group_member *member,
-                                       bool awaits_lease, int64_t now);
+                                       enum uk_kafka_grace grace, int64_t now);
 
 /* Begins to leave the group. What was delivered is committed first. */
 void uk_kafka_group_member_leave(struct uk_kafka_group_member *member, int64_t now);

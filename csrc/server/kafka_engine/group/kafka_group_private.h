@@ -4,8 +4,8 @@
  * kafka_groups finds the member that a request names, or creates it: an instance (kafka_instance),
  * or a takeover (kafka_takeover) for a commit or deletion of an instance that another server may
  * have. Both are conductors: they call the parts, and what they have in common (kafka_group_member)
- * calls parts for them. A part calls no other part, except request_queue, assigned_partition, batch
- * and position_metadata; redelivery is a part of delivery. */
+ * calls parts for them. A part calls no other part, except request_queue, assigned_partition,
+ * batch, position_metadata and membership; redelivery is a part of delivery. */
 #ifndef UK_KAFKA_GROUP_PRIVATE_H
 #define UK_KAFKA_GROUP_PRIVATE_H
 
@@ -16,7 +16,7 @@
 #include "server/engine/name_set.h"
 #include "server/engine/name_table.h"
 #include "server/kafka_engine/cluster/kafka_members.h"
-#include "server/kafka_engine/group/kafka_assigned_partition.h"
+#include "server/kafka_engine/group/kafka_batch.h"
 #include "server/kafka_engine/group/kafka_groups.h"
 #include "server/kafka_engine/group/kafka_request_queue.h"
 #include "server/kafka_engine/rd/kafka_late_answer.h"
@@ -24,6 +24,11 @@
 struct uk_kafka_groups {
   struct uk_kafka_groups_parts parts;
   struct uk_kafka_members *members;
+  /* For a member to which librdkafka says that a topic of these consumes is missing. It may have
+   * been created again since, or be new, and not every broker knows it yet: asks the cluster
+   * whether the topics exist. If they do, the consumes arrive again; otherwise they end with
+   * NOT_FOUND. Leaves the list empty. Precondition: the mutex is not held. */
+  void (*check_again)(struct uk_list *consumes);
   pthread_mutex_t mutex;
   pthread_cond_t empty;
   struct uk_name_table table;
@@ -97,6 +102,7 @@ struct uk_kafka_group_member {
   bool awaits_offsets;   /* the group was asked where the partitions start */
 
   struct uk_kafka_assigned_partitions partitions;
+  const struct uk_kafka_batch *batch; /* the outstanding one of an instance; NULL: of a takeover */
   struct uk_kafka_lease lease;
   struct uk_kafka_commits committing;
   struct uk_kafka_leaving leaving;

@@ -152,7 +152,8 @@ static void create_topic(void *context, struct uk_kafka_check *check, struct uk_
 
 static bool may_create(const struct uk_kafka_request *request)
 {
-  return request->kind == UK_KAFKA_CONSUME && request->groups->parts.create != NULL &&
+  return request->kind == UK_KAFKA_CONSUME && !request->rechecked &&
+         request->groups->parts.create != NULL &&
          ((const struct uk_consume *)request->operation)->create;
 }
 
@@ -195,6 +196,15 @@ static void check_consume(struct uk_kafka_request *request, const struct uk_cons
           check_topics);
   else
     check_topics(&request->check);
+}
+
+static void check_again(struct uk_list *consumes)
+{
+  struct uk_kafka_request *request;
+  while ((request = uk_kafka_requests_take(consumes)) != NULL) {
+    request->rechecked = true;
+    check_consume(request, (const struct uk_consume *)request->operation);
+  }
 }
 
 static bool conflicts(struct uk_kafka_request *request, struct uk_slice group, struct uk_slice name)
@@ -293,6 +303,7 @@ struct uk_kafka_groups *uk_kafka_groups_new(const struct uk_kafka_groups_parts *
   if (groups == NULL)
     return NULL;
   groups->parts = *parts;
+  groups->check_again = check_again;
   pthread_mutex_init(&groups->mutex, NULL);
   pthread_cond_init(&groups->empty, NULL);
   uk_name_table_init(&groups->table, uk_name_table_seed());

@@ -164,8 +164,8 @@ static void await_response(struct uk_kafka_instance *instance, int64_t now)
 
 static int64_t next_run(const struct uk_kafka_instance *instance, int64_t now)
 {
-  bool awaits_lease = uk_kafka_instance_awaits_lease(instance, now);
-  int64_t time = uk_kafka_group_member_next_run(&instance->member, awaits_lease, now);
+  enum uk_kafka_grace grace = uk_kafka_instance_grace(instance, now);
+  int64_t time = uk_kafka_group_member_next_run(&instance->member, grace, now);
   return instance->give_up_by != 0 && instance->give_up_by < time ? instance->give_up_by : time;
 }
 
@@ -182,7 +182,7 @@ static void run(struct uk_kafka_task *task, int64_t now)
   if (instance->state >= UK_KAFKA_LOST)
     return;
   await_response(instance, now);
-  if (uk_kafka_group_member_expire(member, uk_kafka_instance_awaits_lease(instance, now), now))
+  if (uk_kafka_group_member_expire(member, uk_kafka_instance_grace(instance, now), now))
     instance->has_served = true;
   uk_kafka_poll_diagnosis_refresh(member, now);
   if (member->handle != NULL)
@@ -200,6 +200,7 @@ struct uk_kafka_group_member *uk_kafka_instance_new(struct uk_kafka_groups *grou
   if (instance == NULL)
     return NULL;
   uk_kafka_group_member_init(&instance->member, groups, group, name, settings, run, ended);
+  instance->member.batch = &instance->delivery.batch;
   uk_name_set_init(&instance->created);
   return &instance->member;
 }

@@ -36,14 +36,21 @@ static bool pause(struct uk_kafka_instance *instance, int64_t now)
   return false;
 }
 
+/* The request says that the outstanding batch has arrived. */
+static bool acknowledges(const struct uk_kafka_instance *instance,
+                         const struct uk_kafka_request *request)
+{
+  return uk_deliveries_outstanding(&instance->delivery.numbers) &&
+         instance->delivery.numbers.batch == request->batch;
+}
+
 /* The request goes on. */
 static void pass(struct uk_kafka_instance *instance, struct uk_kafka_request *request)
 {
   struct uk_kafka_group_member *member = &instance->member;
   request->due = request->sent = false;
   request->confirmed = request->confirmed || request->arrived_at <= member->lease.from;
-  if (uk_deliveries_outstanding(&instance->delivery.numbers) &&
-      instance->delivery.numbers.batch == request->batch) {
+  if (acknowledges(instance, request)) {
     uk_kafka_delivery_acknowledge(member, &instance->delivery);
     request->sent = request->kind == UK_KAFKA_DELETE && member->settings.auto_commit;
   }
@@ -87,8 +94,7 @@ static rd_kafka_topic_partition_list_t *make_list(const struct uk_kafka_instance
 {
   rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(8);
   const struct uk_consume *consume = (const struct uk_consume *)request->operation;
-  if (uk_deliveries_outstanding(&instance->delivery.numbers) &&
-      instance->delivery.numbers.batch == request->batch)
+  if (acknowledges(instance, request))
     add_batch(instance, list);
   for (size_t i = 0; request->kind == UK_KAFKA_CONSUME && i < consume->commit_count; i++)
     add(list, uk_kafka_name(consume->commits[i].topic).text, consume->commits[i].partition,
@@ -96,7 +102,7 @@ static rd_kafka_topic_partition_list_t *make_list(const struct uk_kafka_instance
   return list;
 }
 
-/* Partitions of others. */
+/* Partitions of others, and of topics before. */
 
 static const struct uk_kafka_assigned_partition *find_own(const struct uk_kafka_instance *instance,
                                                           const rd_kafka_topic_partition_t *at)
@@ -130,6 +136,16 @@ static bool is_held_here(const struct uk_kafka_group_member *member,
   return held;
 }
 
+/* The topic is another one, of which the client has nothing: the offset is from the one before. */
+static bool is_outdated(const struct uk_kafka_instance *instance,
+                        const struct uk_kafka_request *request,
+                        const rd_kafka_topic_partition_t *at)
+{
+  const struct uk_kafka_assigned_partition *own = find_own(instance, at);
+  return own != NULL && own->renewed &&
+         !(acknowledges(instance, request) && uk_progress_in_flight(&own->progress));
+}
+
 static bool is_of_another(const struct uk_kafka_instance *instance,
                           const rd_kafka_topic_partition_t *at)
 {
@@ -156,7 +172,8 @@ static void skip_others(const struct uk_kafka_instance *instance, struct uk_kafk
   for (size_t i = 0; request->kind == UK_KAFKA_CONSUME && i < consume->commit_count; i++)
     consume->skipped[i] = false; /* of an attempt before */
   for (int i = list->cnt - 1; i >= 0; i--) {
-    if (!is_of_another(instance, &list->elems[i]))
+    if (!is_outdated(instance, request, &list->elems[i]) &&
+        !is_of_another(instance, &list->elems[i]))
       continue;
     skip(request, &list->elems[i]);
     rd_kafka_topic_partition_list_del_by_idx(list, i);
@@ -252,24 +269,23 @@ static bool learn_floors(struct uk_kafka_instance *instance, struct uk_kafka_req
                          const rd_kafka_topic_partition_list_t *list, int64_t now)
 {
   struct uk_kafka_forward *forward = &instance->forward;
-  rd_kafka_resp_err_t code;
+  struct uk_kafka_handed_over read;
   if (are_floors_known(instance, list))
     return true;
   if (forward->reading == NULL)
-    return uk_kafka_handover_ask(&instance->member, &forward->reading, list, now)
+    return uk_kafka_handover_ask(&instance->member, &forward->reading, list, NULL, now)
              ? false
              : pause(instance, now);
-  rd_kafka_topic_partition_list_t *read = uk_kafka_handover_take(&forward->reading, &code);
-  if (read == NULL)
+  if (!uk_kafka_handover_take(&forward->reading, &read))
     return false;
   destroy(&forward->committed);
-  if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
-    forward->committed = read;
+  if (read.code == RD_KAFKA_RESP_ERR_NO_ERROR)
+    forward->committed = read.committed;
   else
-    rd_kafka_topic_partition_list_destroy(read);
-  if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+    rd_kafka_topic_partition_list_destroy(read.committed);
+  if (read.code == RD_KAFKA_RESP_ERR_NO_ERROR)
     return are_floors_known(instance, list) ? true : pause(instance, now);
-  (void)survive(instance, request, code, now);
+  (void)survive(instance, request, read.code, now);
   return false;
 }
 
@@ -354,7 +370,7 @@ static void cover(struct uk_kafka_instance *instance, const rd_kafka_topic_parti
 {
   struct uk_kafka_assigned_partition *partition =
     uk_kafka_assigned_partition_find(&instance->member.partitions, at->topic, at->partition);
-  if (partition == NULL)
+  if (partition == NULL || uk_kafka_assigned_partition_is_new(partition))
     return;
   struct uk_progress *progress = &partition->progress;
   uk_progress_cover(progress, at->offset, true);

@@ -33,13 +33,15 @@ static bool is_active(const struct uk_kafka_instance *instance)
 }
 
 static void take_partitions(struct uk_kafka_instance *instance,
-                            rd_kafka_topic_partition_list_t *list, int64_t now)
+                            rd_kafka_topic_partition_list_t *list,
+                            rd_kafka_topic_partition_list_t *starts, int64_t now)
 {
   struct uk_kafka_group_member *member = &instance->member;
   bool first = !instance->has_joined;
   const struct uk_kafka_start from = {
     .resumes = first && instance->migrates && member->settings.auto_commit && !instance->disclaims,
-    .created = &instance->created};
+    .created = &instance->created,
+    .starts = starts};
   uk_kafka_missing_topics_find(member, list, &instance->created);
   if (!uk_kafka_rebalance_take(member, list, &from)) {
     uk_kafka_rebalance_refuse(member);
@@ -58,16 +60,26 @@ static void take_partitions(struct uk_kafka_instance *instance,
     instance->state = UK_KAFKA_SERVING;
 }
 
+/* Asks where the partitions start. False: memory is out. */
+static bool ask_handover(struct uk_kafka_instance *instance,
+                         const rd_kafka_topic_partition_list_t *list, int64_t now)
+{
+  struct uk_kafka_group_member *member = &instance->member;
+  uk_kafka_missing_topics_find(member, list, &instance->created);
+  return uk_kafka_handover_ask(member, &instance->handover, list,
+                               uk_kafka_rebalance_starts(member, list, &instance->created), now);
+}
+
 static void use_partitions(struct uk_kafka_instance *instance,
                            rd_kafka_topic_partition_list_t *list, int64_t now)
 {
   uk_kafka_handover_drop(&instance->handover);
   if (is_active(instance) && !uk_kafka_rebalance_knows(&instance->member, list) &&
-      uk_kafka_handover_ask(&instance->member, &instance->handover, list, now)) {
+      ask_handover(instance, list, now)) {
     instance->member.awaits_offsets = true;
     instance->state = UK_KAFKA_HANDOVER;
   } else {
-    take_partitions(instance, list, now);
+    take_partitions(instance, list, NULL, now);
   }
 }
 
@@ -156,16 +168,17 @@ void uk_kafka_instance_partitions_rebalance(struct uk_kafka_instance *instance,
  * Any other failure librdkafka meets too, and reports. */
 bool uk_kafka_instance_partitions_handover(struct uk_kafka_instance *instance, int64_t now)
 {
-  rd_kafka_resp_err_t code;
-  rd_kafka_topic_partition_list_t *list = uk_kafka_handover_take(&instance->handover, &code);
-  if (list == NULL)
+  struct uk_kafka_handed_over read;
+  if (!uk_kafka_handover_take(&instance->handover, &read))
     return false;
-  bool again = code != RD_KAFKA_RESP_ERR_NO_ERROR && uk_kafka_code_passes(code) &&
-               uk_kafka_handover_ask(&instance->member, &instance->handover, list, now);
+  bool again = read.code != RD_KAFKA_RESP_ERR_NO_ERROR && uk_kafka_code_passes(read.code) &&
+               ask_handover(instance, read.committed, now);
   if (!again) {
-    take_partitions(instance, list, now);
+    take_partitions(instance, read.committed, read.starts, now);
     publish(instance);
   }
-  rd_kafka_topic_partition_list_destroy(list);
+  rd_kafka_topic_partition_list_destroy(read.committed);
+  if (read.starts != NULL)
+    rd_kafka_topic_partition_list_destroy(read.starts);
   return !again;
 }

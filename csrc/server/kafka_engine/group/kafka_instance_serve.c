@@ -26,12 +26,35 @@ static bool may_deliver(const struct uk_kafka_instance *instance)
            uk_kafka_delivery_has_events(&instance->member, &instance->delivery)));
 }
 
-bool uk_kafka_instance_awaits_lease(const struct uk_kafka_instance *instance, int64_t now)
+static bool awaits_lease(const struct uk_kafka_instance *instance, int64_t now)
 {
   const struct uk_kafka_lease *lease = &instance->member.lease;
   return instance->state == UK_KAFKA_SERVING && now >= lease->quiet_until && now >= lease->until &&
-         may_deliver(instance) &&
-         uk_kafka_topics_contact(instance->member.groups->parts.topics, NULL, 0) == UK_OK;
+         may_deliver(instance);
+}
+
+static bool awaits_start(const struct uk_kafka_instance *instance)
+{
+  const struct uk_kafka_assigned_partitions *partitions = &instance->member.partitions;
+  bool may_be_taken_over =
+    instance->state == UK_KAFKA_INQUIRING || instance->member.lease.taken_over;
+  if (!may_be_taken_over || instance->has_served || instance->state > UK_KAFKA_SERVING)
+    return false;
+  bool awaits = instance->state < UK_KAFKA_SERVING;
+  for (size_t i = 0; i < partitions->count && !awaits; i++)
+    awaits = partitions->all[i].assigned && !partitions->all[i].ended;
+  return awaits;
+}
+
+enum uk_kafka_grace uk_kafka_instance_grace(const struct uk_kafka_instance *instance, int64_t now)
+{
+  enum uk_kafka_grace grace = awaits_lease(instance, now) ? UK_KAFKA_GRACE_FOR_LEASE
+                              : awaits_start(instance)    ? UK_KAFKA_GRACE_FOR_START
+                                                          : UK_KAFKA_NO_GRACE;
+  bool in_contact =
+    grace != UK_KAFKA_NO_GRACE &&
+    uk_kafka_topics_contact(instance->member.groups->parts.topics, NULL, 0) == UK_OK;
+  return in_contact ? grace : UK_KAFKA_NO_GRACE;
 }
 
 /* A deletion needs a confirmation that was asked for after the deletion arrived. A consume needs

@@ -1,7 +1,6 @@
 #include "server/kafka_engine/group/kafka_instance_trouble.h"
 
 #include <stdio.h>
-#include <string.h>
 
 #include "server/kafka_engine/group/kafka_instance_leave.h"
 #include "server/kafka_engine/group/kafka_missing_topics.h"
@@ -23,19 +22,6 @@ static void name_place(char *text, size_t size, const struct uk_kafka_group_memb
     snprintf(text, size, "group \"%s\"", member->group.data);
 }
 
-static void write_trouble(char *words, size_t size, const struct uk_kafka_group_member *member,
-                          rd_kafka_resp_err_t code, const char *text,
-                          const rd_kafka_topic_partition_t *place)
-{
-  char what[UK_KAFKA_PLACE_SIZE];
-  if (place != NULL && uk_kafka_error(code) == UK_E_NOT_FOUND) {
-    snprintf(words, size, UK_NO_TOPIC, (int)strlen(place->topic), place->topic);
-    return;
-  }
-  name_place(what, sizeof what, member, place);
-  snprintf(words, size, "%s: %s", what, uk_kafka_reason(code, text));
-}
-
 /* A topic that was created for this instance is not known to every broker yet. */
 static bool is_early(const struct uk_kafka_instance *instance, rd_kafka_resp_err_t code)
 {
@@ -52,7 +38,7 @@ void uk_kafka_instance_trouble(struct uk_kafka_instance *instance, rd_kafka_resp
                                int64_t now)
 {
   struct uk_kafka_group_member *member = &instance->member;
-  char words[UK_MESSAGE_SIZE];
+  char what[UK_KAFKA_PLACE_SIZE], words[UK_MESSAGE_SIZE];
   if (code == RD_KAFKA_RESP_ERR__PARTITION_EOF || uk_kafka_code_passes(code) ||
       is_early(instance, code))
     return;
@@ -64,12 +50,16 @@ void uk_kafka_instance_trouble(struct uk_kafka_instance *instance, rd_kafka_resp
     (void)uk_kafka_instance_leave(instance, now);
     return;
   }
-  write_trouble(words, sizeof words, member, code, text, place);
-  if (uk_kafka_error(code) == UK_E_NOT_FOUND)
-    uk_kafka_subscription_forget_topics(member);
-  uk_kafka_requests_fail(&member->consumes, uk_kafka_error(code), words);
   if (!instance->has_served)
     (void)uk_kafka_instance_leave(instance, now);
+  if (uk_kafka_error(code) == UK_E_NOT_FOUND) {
+    uk_kafka_subscription_forget_topics(member);
+    member->groups->check_again(&member->consumes);
+    return;
+  }
+  name_place(what, sizeof what, member, place);
+  snprintf(words, sizeof words, "%s: %s", what, uk_kafka_reason(code, text));
+  uk_kafka_requests_fail(&member->consumes, uk_kafka_error(code), words);
 }
 
 /* Without its only topic librdkafka stops being a member, and would not notice that another server

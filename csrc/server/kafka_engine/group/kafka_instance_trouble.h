@@ -4,8 +4,9 @@
 
 #include "server/kafka_engine/group/kafka_instance_state.h"
 
-/* Fails the pending consumes. An instance that has not answered a consume yet leaves: a new one may
- * succeed. `place` is NULL for the whole group; `text` is NULL if the code has its own text. */
+/* Fails the pending consumes. If a topic is missing, they are checked again instead: it may be
+ * there by now. An instance that has not answered a consume yet leaves: a new one may succeed.
+ * `place` is NULL for the whole group; `text` is NULL if the code has its own text. */
 void uk_kafka_instance_trouble(struct uk_kafka_instance *instance, rd_kafka_resp_err_t code,
                                const char *text, const rd_kafka_topic_partition_t *place,
                                int64_t now);

@@ -22,9 +22,60 @@ static void forward(struct uk_kafka_group_member *member, const rd_kafka_topic_p
 static bool starts_at_first(const struct uk_kafka_group_member *member,
                             const rd_kafka_topic_partition_t *at, struct uk_name_set *created)
 {
-  return at->offset == RD_KAFKA_OFFSET_INVALID &&
-         member->settings.offset_reset == UK_RESET_LATEST &&
+  return member->settings.offset_reset == UK_RESET_LATEST &&
          uk_name_set_has(created, uk_slice_text(at->topic));
+}
+
+static bool continues_here(const struct uk_kafka_group_member *member,
+                           const rd_kafka_topic_partition_t *at)
+{
+  const struct uk_kafka_assigned_partition *old =
+    uk_kafka_assigned_partition_find(&member->partitions, at->topic, at->partition);
+  return old != NULL && uk_progress_continues(&old->progress);
+}
+
+rd_kafka_topic_partition_list_t *
+uk_kafka_rebalance_starts(const struct uk_kafka_group_member *member,
+                          const rd_kafka_topic_partition_list_t *list, struct uk_name_set *created)
+{
+  bool to_first = member->settings.offset_reset == UK_RESET_EARLIEST;
+  if (member->settings.offset_reset == UK_RESET_NONE)
+    return NULL;
+  rd_kafka_topic_partition_list_t *starts = rd_kafka_topic_partition_list_new(list->cnt);
+  for (int i = 0; i < list->cnt; i++) {
+    const rd_kafka_topic_partition_t *at = &list->elems[i];
+    if (!continues_here(member, at))
+      rd_kafka_topic_partition_list_add(starts, at->topic, at->partition)->offset =
+        to_first || starts_at_first(member, at, created) ? UK_TIMESTAMP_EARLIEST
+                                                         : UK_TIMESTAMP_LATEST;
+  }
+  return starts;
+}
+
+/* Where a partition starts in which nothing is committed. If librdkafka has to find out, it asks a
+ * broker that may first wait for records of other partitions. */
+static int64_t start_of(const struct uk_kafka_group_member *member,
+                        const rd_kafka_topic_partition_t *at, const struct uk_kafka_start *from)
+{
+  const rd_kafka_topic_partition_t *start =
+    from->starts != NULL
+      ? rd_kafka_topic_partition_list_find(from->starts, at->topic, at->partition)
+      : NULL;
+  if (start != NULL && start->offset >= 0)
+    return start->offset;
+  return starts_at_first(member, at, from->created) ? RD_KAFKA_OFFSET_BEGINNING
+                                                    : RD_KAFKA_OFFSET_INVALID;
+}
+
+/* The topic was missing since this server has been running, and the group has committed nothing in
+ * the one that is there now. */
+static bool is_renewed(const struct uk_kafka_group_member *member,
+                       const rd_kafka_topic_partition_t *at, const struct uk_kafka_start *from)
+{
+  struct uk_slice topic = uk_slice_text(at->topic);
+  return at->offset == RD_KAFKA_OFFSET_INVALID &&
+         (uk_name_set_has(from->created, topic) ||
+          uk_kafka_topics_is_renewed(member->groups->parts.topics, topic));
 }
 
 /* At a committed offset, or where its metadata says that the client is. */
@@ -52,6 +103,7 @@ static void go_on(struct uk_kafka_assigned_partition *partition,
   partition->floor = old->floor;
   partition->mark = old->mark;
   partition->delivered_mark = old->delivered_mark;
+  partition->renewed = old->renewed;
   at->offset = old->progress.position;
 }
 
@@ -69,8 +121,9 @@ static void start(const struct uk_kafka_group_member *member,
   } else {
     uk_progress_forget(&partition->progress);
     partition->floor = UK_KAFKA_FLOOR_UNKNOWN; /* nothing, or it could not be read */
-    at->offset = starts_at_first(member, at, from->created) ? RD_KAFKA_OFFSET_BEGINNING
-                                                            : RD_KAFKA_OFFSET_INVALID;
+    partition->renewed = is_renewed(member, at, from);
+    at->offset =
+      at->offset == RD_KAFKA_OFFSET_INVALID ? start_of(member, at, from) : RD_KAFKA_OFFSET_INVALID;
   }
 }
 
@@ -78,11 +131,8 @@ bool uk_kafka_rebalance_knows(const struct uk_kafka_group_member *member,
                               const rd_kafka_topic_partition_list_t *list)
 {
   bool known = true;
-  for (int i = 0; i < list->cnt && known; i++) {
-    const struct uk_kafka_assigned_partition *old = uk_kafka_assigned_partition_find(
-      &member->partitions, list->elems[i].topic, list->elems[i].partition);
-    known = old != NULL && uk_progress_continues(&old->progress);
-  }
+  for (int i = 0; i < list->cnt && known; i++)
+    known = continues_here(member, &list->elems[i]);
   return known;
 }
 

@@ -23,9 +23,17 @@ enum uk_kafka_rebalance uk_kafka_rebalance(struct uk_kafka_group_member *member,
 bool uk_kafka_rebalance_knows(const struct uk_kafka_group_member *member,
                               const rd_kafka_topic_partition_list_t *list);
 
+/* Those of the partitions that start by the reset policy if nothing is committed for them, as
+ * kafka_starts takes them, for the caller to destroy. NULL: there are none. `created` as below. */
+rd_kafka_topic_partition_list_t *
+uk_kafka_rebalance_starts(const struct uk_kafka_group_member *member,
+                          const rd_kafka_topic_partition_list_t *list, struct uk_name_set *created);
+
 struct uk_kafka_start {
   bool resumes;                /* another server had the instance: starts where its client is */
   struct uk_name_set *created; /* topics that its consumes created */
+  rd_kafka_topic_partition_list_t *starts; /* of partitions without a committed offset; NULL: not
+                                              known */
 };
 
 /* Takes the partitions, with what is committed for them (kafka_handover). A partition that comes

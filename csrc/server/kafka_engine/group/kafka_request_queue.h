@@ -23,6 +23,7 @@ struct uk_kafka_request {
   bool sent;       /* commit or deletion: part of it may have been carried out */
   bool subscribes; /* consume: its topics count only after the outstanding batch */
   bool due;       /* it carries a commit that the group does not have: see kafka_instance_forward */
+  bool rechecked; /* it was checked again whether its topics exist: it creates none */
   bool asked;     /* for that commit, the group was asked what it has */
   bool uncertain; /* that commit was sent in vain, and may have been made */
   uint64_t batch; /* that the commit acknowledges; 0: none */

@@ -316,9 +316,9 @@ static void run(struct uk_kafka_task *task, int64_t now)
     continue;
   if (takeover->state >= UK_KAFKA_TAKEOVER_LEAVING)
     return;
-  (void)uk_kafka_group_member_expire(member, false, now);
+  (void)uk_kafka_group_member_expire(member, UK_KAFKA_NO_GRACE, now);
   uk_kafka_poll_diagnosis_refresh(member, now);
-  uk_kafka_task_at(task, uk_kafka_group_member_next_run(member, false, now));
+  uk_kafka_task_at(task, uk_kafka_group_member_next_run(member, UK_KAFKA_NO_GRACE, now));
 }
 
 struct uk_kafka_group_member *uk_kafka_takeover_new(struct uk_kafka_groups *groups,

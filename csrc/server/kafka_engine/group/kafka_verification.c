@@ -277,6 +277,7 @@ static bool apply(struct uk_kafka_group_member *member,
   case UK_RECORD_OTHER:
     if (!reset(member, partition, seen, !is_bare(partition)))
       return false;
+    partition->renewed = true;
     break;
   case UK_RECORD_REMOVED:
     if (!reset(member, partition, seen, false))
