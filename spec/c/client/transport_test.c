@@ -324,6 +324,40 @@ static void a_transfer_begins_anew(void)
   tear_down(&fixture);
 }
 
+/* Sets the handle to a request. Returns the lines of headers that curl is given, joined by "|". */
+static const char *lines_of(struct fixture *fixture, enum uk_endpoint endpoint, const char *body)
+{
+  static char joined[256];
+  const struct uk_slice topic = uk_slice_text("t");
+  struct uk_response response = {.body = &fixture->body};
+  uk_client_request_begin(&fixture->request, endpoint, false, &topic);
+  uk_buffer_append_text(&fixture->request.body, body);
+  CHECK_EQ_INT(uk_client_request_end(&fixture->request), UK_OK);
+  CHECK_EQ_INT(uk_transport_begin(fixture->transport, &fixture->request, TIMEOUT, true, &response),
+               UK_OK);
+  joined[0] = '\0';
+  for (const struct curl_slist *line = fixture->transport->lines; line != NULL; line = line->next)
+    snprintf(joined + strlen(joined), sizeof joined - strlen(joined), "%s|", line->data);
+  return joined;
+}
+
+/* Also when only the body has come, which has no header of its own. */
+static void headers_are_those_of_the_request(void)
+{
+  static const char bodyless[] = "Expect:|Content-Type:|";
+  struct fixture fixture;
+  REQUIRE(set_up(&fixture));
+  CHECK_EQ_STR(lines_of(&fixture, UK_ENDPOINT_WEBHOOK, ""), bodyless);
+  CHECK_EQ_STR(lines_of(&fixture, UK_ENDPOINT_WEBHOOK, "text"), "Expect:|");
+  CHECK_EQ_STR(lines_of(&fixture, UK_ENDPOINT_WEBHOOK, ""), bodyless);
+  CHECK_EQ_STR(lines_of(&fixture, UK_ENDPOINT_PRODUCE, "{}"),
+               "Expect:|Content-Type: application/json|");
+  const struct curl_slist *kept = fixture.transport->lines;
+  lines_of(&fixture, UK_ENDPOINT_PRODUCE, "[]");
+  CHECK(fixture.transport->lines == kept); /* nothing has changed */
+  tear_down(&fixture);
+}
+
 /* Secrets. */
 
 static int lines_wiped;
@@ -1161,6 +1195,7 @@ int main(void)
   CHECK_RUN(the_child_sends_nothing_and_frees_everything);
   CHECK_RUN(the_child_sets_its_own_handle);
   CHECK_RUN(a_transfer_begins_anew);
+  CHECK_RUN(headers_are_those_of_the_request);
   CHECK_RUN(credentials_are_wiped_from_the_stack);
   CHECK_RUN(memory_may_run_out_anywhere);
   CHECK_RUN(every_outcome_has_its_error);
