@@ -92,6 +92,7 @@ static struct {
   bool changes;                             /* the operation that it was for */
   size_t missing_from, missing_upto;        /* the topics of a consume that are to be created */
   int lists, errors, confs;                 /* not destroyed yet */
+  int members_freed;                        /* what asks about members */
   enum uk_error check_error;                /* of each request that is checked */
   void (*opening)(void);                    /* runs while a handle opens; once */
   size_t headers;                           /* of records */
@@ -355,7 +356,8 @@ struct uk_kafka_members *uk_kafka_members_new(rd_kafka_t *control,
 
 void uk_kafka_members_free(struct uk_kafka_members *members)
 {
-  (void)members;
+  CHECK(members == (struct uk_kafka_members *)&fake);
+  fake.members_freed++;
 }
 
 void uk_kafka_members_ask(struct uk_kafka_members *members, struct uk_kafka_member_query *query)
@@ -1150,6 +1152,7 @@ static void fake_close(void)
   CHECK_EQ_INT(fake.groups->count, 0);
   if (fake.groups->count == 0)
     uk_kafka_groups_free(fake.groups);
+  CHECK_EQ_INT(fake.members_freed, 1);
   for (size_t i = 0; i < fake.commit_count; i++)
     rd_kafka_topic_partition_list_destroy(fake.commit_lists[i]);
   CHECK_EQ_INT(fake.lists, 0);

@@ -3588,6 +3588,14 @@ static void limits_are_named(void)
   CHECK_EQ_STR(requests[3].as.operation.message,
                "group \"g\" has 3 consumer instances already: the limit is 3, the partitions of "
                "its topics");
+  fake_close();
+  REQUIRE(fake_open());
+  fake.partitions = 1;
+  consume_as(&requests[0], names[0]);
+  consume_as(&requests[1], names[1]);
+  CHECK_EQ_STR(requests[1].as.operation.message,
+               "group \"g\" has 1 consumer instance already: the limit is 1, the partitions of its "
+               "topics");
 }
 
 /* The instance that has the partition then reads it again. */
@@ -4981,6 +4989,174 @@ static void run(const char *name, void (*test)(void))
 
 #define RUN(test) run(#test, test)
 
+/* When an instance runs again: at the first of its times that lie ahead, or when a request is late.
+ */
+
+enum { SOON = 100 };
+
+static int64_t runs_in(const struct uk_kafka_group_member *member, bool awaits_lease)
+{
+  return uk_kafka_group_member_next_run(member, awaits_lease, fake.now) - fake.now;
+}
+
+static void each_time_makes_an_instance_run(void)
+{
+  static struct request request;
+  serve(&request);
+  struct uk_kafka_group_member member = {
+    .groups = fake.groups, .settings = {.session_timeout = SESSION}, .last_request = fake.now};
+  int64_t *const times[] = {&member.lease.quiet_until, &member.lease.ask_at,
+                            &member.verify_at,         &member.beat_at,
+                            &member.stopping.until,    &member.committing.again_at};
+  for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
+    *times[i] = fake.now + SOON;
+    CHECK_EQ_INT(runs_in(&member, false), SOON);
+    *times[i] = fake.now;
+    CHECK_EQ_INT(runs_in(&member, false), SESSION);
+  }
+  struct uk_kafka_assigned_partition partition = {.assigned = true};
+  uk_progress_pin(&partition.progress, 3);
+  member.partitions = (struct uk_kafka_assigned_partitions){&partition, 1};
+  member.committing.next = fake.now + SOON;
+  CHECK_EQ_INT(runs_in(&member, false), SESSION);
+  member.settings.auto_commit = true;
+  CHECK_EQ_INT(runs_in(&member, false), SOON);
+}
+
+static void each_request_makes_an_instance_run(void)
+{
+  static struct request request;
+  serve(&request);
+  struct uk_kafka_group_member member = {
+    .groups = fake.groups, .settings = {.session_timeout = SESSION}, .last_request = fake.now};
+  struct uk_list *const queues[] = {&member.consumes, &member.commits, &member.deletes,
+                                    &member.committing.under_way};
+  for (size_t i = 0; i < sizeof queues / sizeof *queues; i++) {
+    struct uk_operation operation = {.deadline = fake.now + SOON};
+    struct uk_kafka_request waiting = {.operation = &operation, .kind = UK_KAFKA_DELETE};
+    uk_kafka_requests_add(queues[i], &waiting);
+    CHECK_EQ_INT(runs_in(&member, false), SOON);
+    CHECK_EQ_INT(runs_in(&member, true), i == 0 ? 1000 : SOON);
+    operation.deadline = fake.now + SESSION - 1;
+    CHECK_EQ_INT(runs_in(&member, false), i < 3 ? 1000 : SESSION - 1);
+    operation.deadline = fake.now - 1000 + SOON;
+    CHECK_EQ_INT(runs_in(&member, true), i == 0 ? SOON : SOON - 1000);
+    uk_kafka_requests_remove(&waiting);
+  }
+}
+
+/* A commit that is resent after an outage must not meet a later one. */
+static void auto_commit_waits_for_the_commit_before_it(void)
+{
+  static struct request first, next;
+  finishes = true;
+  deliver(&first, 1);
+  fake_pass(INTERVAL);
+  FAKE_DID("commit(t/0=0)");
+  consume(&next, TIMEOUT);
+  fake_record(0, 1);
+  fake_settle();
+  fake.log[0] = '\0';
+  fake_pass(2 * INTERVAL);
+  CHECK(strstr(fake.log, "commit") == NULL);
+  fake.log[0] = '\0';
+  fake_committed(RD_KAFKA_RESP_ERR_NO_ERROR);
+  CHECK(strstr(fake.log, "commit(t/0=1)") != NULL);
+}
+
+/* It counts anew what was taken since it woke librdkafka. */
+static void librdkafka_is_woken_again_when_as_much_was_taken(void)
+{
+  static struct request first, next;
+  auto_commit = false;
+  finishes = true;
+  serve(&first);
+  fake.size = 100;
+  for (int i = 0; i < 6; i++)
+    fake_record(0, i);
+  fake_settle();
+  check_end_with(&first, UK_OK, 6, "");
+  FAKE_DID("nudge");
+  consume(&next, TIMEOUT);
+  next.room = 6;
+  for (int i = 6; i < 19; i++)
+    fake_record(0, i);
+  fake_settle();
+  while (next.dones == 0 && fake_member_query() != NULL)
+    fake_answer("me");
+  check_end_with(&next, UK_OK, 6, "");
+  CHECK(strstr(fake.log, "nudge") == NULL); /* six of a hundred bytes are left */
+}
+
+/* At the end of a response too, where less is left than at the last look. */
+static void librdkafka_is_woken_at_the_end_of_a_response(void)
+{
+  static struct request request;
+  auto_commit = false;
+  serve(&request);
+  request.room = 11;
+  fake.size = 60;
+  for (int i = 0; i < 20; i++)
+    fake_record(0, i);
+  fake_settle();
+  check_end_with(&request, UK_OK, 11, "");
+  FAKE_DID("nudge");
+}
+
+static void count_row(struct uk_operation *operation, struct uk_slice group,
+                      struct uk_slice instance, struct uk_slice topic, const int32_t *partitions,
+                      size_t count)
+{
+  (void)group;
+  (void)instance;
+  (void)topic;
+  for (size_t i = 0; i < count; i++)
+    CHECK_EQ_INT(partitions[i], i);
+  ((struct request *)operation)->count += count;
+}
+
+/* Whichever instance holds the most. */
+static void an_instance_of_many_partitions_is_listed(void)
+{
+  enum { MANY = 2000 };
+  static struct request requests[2];
+  consume_as(&requests[0], "a");
+  consume_as(&requests[1], "b");
+  for (int most = 0; most < 2; most++) {
+    struct uk_name_node *node = uk_name_table_next(&fake.groups->table, NULL);
+    for (int i = 0; node != NULL; i++, node = uk_name_table_next(&fake.groups->table, node)) {
+      struct uk_kafka_assigned_partitions *published =
+        &((struct uk_kafka_group_member *)node)->published;
+      free(published->all);
+      published->count = i == most ? MANY : 1;
+      published->all = calloc(published->count, sizeof *published->all);
+      for (size_t j = 0; j < published->count; j++)
+        published->all[j].number = (int32_t)j;
+    }
+    static struct request request;
+    begin(&request, TIMEOUT);
+    request.as.listing.owned = count_row;
+    uk_kafka_groups_list(fake.groups, &request.as.listing);
+    check_end_with(&request, UK_OK, MANY + 1, "");
+  }
+}
+
+static void the_list_needs_memory(void)
+{
+  static struct request waiting, request;
+  consume(&waiting, TIMEOUT);
+  for (long n = 1, hit = 1; hit; n++) {
+    begin(&request, TIMEOUT);
+    request.as.listing.owned = list_row;
+    fault_at(n);
+    uk_kafka_groups_list(fake.groups, &request.as.listing);
+    hit = fault_hit();
+    fault_off();
+    CHECK_EQ_INT(request.as.operation.error, hit ? UK_E_NO_MEMORY : UK_OK);
+    CHECK_EQ_STR(request.listed, hit ? "" : "g/one:=;");
+  }
+}
+
 int main(void)
 {
   RUN(an_instance_that_nobody_has_joins_and_delivers);
@@ -5243,5 +5419,12 @@ int main(void)
   RUN(a_commit_that_waited_for_a_response_is_passed_on);
   RUN(a_takeover_commits_nothing_without_offsets_at_any_time);
   RUN(a_takeover_that_is_fenced_is_lost);
+  RUN(each_time_makes_an_instance_run);
+  RUN(each_request_makes_an_instance_run);
+  RUN(auto_commit_waits_for_the_commit_before_it);
+  RUN(librdkafka_is_woken_again_when_as_much_was_taken);
+  RUN(librdkafka_is_woken_at_the_end_of_a_response);
+  RUN(an_instance_of_many_partitions_is_listed);
+  RUN(the_list_needs_memory);
   return check_end();
 }

@@ -198,6 +198,7 @@ static void special_records_are_sent_alone(void)
   records[2].header_count = 3;
   hand_over(records, 4);
   CHECK_EQ_STR(fake.log, "batch 0 - 'a' - 'b'; one 0 'c' - with headers; one 0 'd' -; ");
+  CHECK_EQ_INT(fake.timestamp, 0);              /* librdkafka's clock */
   CHECK_EQ_STR(fake.header_text, "h=v;e=;n=;"); /* an empty value is not null */
   records[2].header_count = 0;
   records[2].partition = -1;

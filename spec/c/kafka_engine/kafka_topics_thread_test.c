@@ -747,6 +747,8 @@ static void what_is_asked_at_the_end_is_answered(void)
   await(&busy, RD_KAFKA_RESP_ERR_NO_ERROR, 3);
   await(&waits, RD_KAFKA_RESP_ERR__TRANSPORT, 0);
   CHECK_LOG("t 2000; ");
+  ask(&waits, "u", 60000); /* nor does anybody wait after the end */
+  await(&waits, RD_KAFKA_RESP_ERR__TRANSPORT, 0);
 }
 
 /* Each case has its own topics, and leaves nothing behind. */

@@ -1452,6 +1452,47 @@ static void run(const char *name, void (*test)(void))
 
 #define RUN(test) run(#test, test)
 
+/* The position alone. */
+
+static struct uk_kafka_assigned_partition used_partition(void)
+{
+  struct uk_kafka_assigned_partition used = {.assigned = true,
+                                             .ended = true,
+                                             .floor = 7,
+                                             .mark = fake_mark(OLD),
+                                             .delivered_mark = fake_mark(OLD),
+                                             .verified_at = 9,
+                                             .cleared = true};
+  uk_progress_start(&used.progress, 7);
+  return used;
+}
+
+static void a_position_that_begins_again_has_nothing_of_the_one_before(void)
+{
+  struct uk_kafka_assigned_partition restarted = used_partition(), started = restarted;
+  uk_kafka_assigned_partition_restart(&restarted, 3);
+  CHECK_EQ_INT(restarted.progress.position, 3);
+  CHECK_EQ_INT(restarted.floor, UK_KAFKA_FLOOR_NOTHING);
+  CHECK(!restarted.mark.known && !restarted.delivered_mark.known && !restarted.ended);
+  CHECK(uk_kafka_assigned_partition_is_dirty(&restarted));
+  uk_kafka_assigned_partition_start(&started, 5);
+  CHECK_EQ_INT(started.progress.position, 5);
+  CHECK(!started.mark.known && !started.delivered_mark.known);
+  CHECK(started.verified_at == 0 && !started.ended && !started.cleared);
+  CHECK(!uk_kafka_assigned_partition_is_dirty(&started));
+}
+
+/* Zero is no time, however soon after the start of the machine. */
+static void a_position_that_was_never_verified_is_not_sure(void)
+{
+  struct uk_kafka_assigned_partition partition = used_partition();
+  uk_progress_start(&partition.progress, 10000000);
+  partition.cleared = false;
+  CHECK(uk_kafka_assigned_partition_is_sure(&partition, 10));
+  partition.verified_at = 0;
+  CHECK(!uk_kafka_assigned_partition_is_sure(&partition, 10));
+}
+
 int main(void)
 {
   RUN(A1_records_wait_until_the_one_before_them_is_found_in_its_place);
@@ -1516,5 +1557,7 @@ int main(void)
   RUN(A1_a_committed_offset_in_a_topic_that_was_missing_counts);
   RUN(A1_of_many_partitions_a_few_are_verified_at_a_time);
   RUN(A1_nothing_is_delivered_unverified_when_memory_is_out);
+  CHECK_RUN(a_position_that_begins_again_has_nothing_of_the_one_before);
+  CHECK_RUN(a_position_that_was_never_verified_is_not_sure);
   return check_end();
 }
