@@ -362,7 +362,7 @@ install-client: build-client
 	$(INSTALL) -d "$(DESTDIR)$(INST_LIBDIR)/upstash/kafka" "$(DESTDIR)$(INST_BINDIR)"
 	$(INSTALL) -m 755 $(MODULES)/core.so "$(DESTDIR)$(INST_LIBDIR)/upstash/kafka/"
 	$(call install_lua,$(CLIENT_LUA_FILES))
-	sed '1s|.*|#!$(if $(findstring /,$(LUA)),$(LUA),/usr/bin/env $(LUA))|' bin/upstash-kafka > $(BUILD)/upstash-kafka
+	sed "s|^installed_for=.*|installed_for='$(LUA)'|" bin/upstash-kafka > $(BUILD)/upstash-kafka
 	$(INSTALL) -m 755 $(BUILD)/upstash-kafka "$(DESTDIR)$(INST_BINDIR)/"
 
 install-server: build-server

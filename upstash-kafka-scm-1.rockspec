@@ -25,6 +25,9 @@ external_dependencies = {
   ZLIB = { header = "zlib.h", library = "z" },
 }
 
+-- The command starts in sh: it must ignore signals from its first moment on, and finds its modules by itself.
+deploy = { wrap_bin_scripts = false }
+
 build = {
   type = "make",
   build_target = "build-client",

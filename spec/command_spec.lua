@@ -232,6 +232,20 @@ describe("upstash-kafka", function()
     assert.equal("upstash-kafka " .. kafka._VERSION .. "\n", out_of { "--version" })
   end)
 
+  -- In a checkout and installed.
+  it("C1: serve survives signals that come before it listens to them", function()
+    local line = ("exec %s "):format(os.getenv "UPSTASH_KAFKA_BIN" or "bin/upstash-kafka")
+    local environment = { LUA = shell.lua, LUA_INIT = [[
+      io.popen("kill -HUP $PPID; kill -USR1 $PPID; kill -USR2 $PPID"):close()
+      print "survived"
+      os.exit(0)]] }
+    local status, out = shell.run(line .. "serve", { environment = environment })
+    assert.equal("survived\n", out)
+    assert.equal(0, status)
+    -- Other commands end with their terminal, as any program.
+    assert.equal("", (select(2, shell.run(line .. "consume t --group g", { environment = environment }))))
+  end)
+
   if not os.getenv "UPSTASH_KAFKA_BIN" then
     describe("in a checkout", function()
       local version = "upstash-kafka " .. kafka._VERSION .. "\n"
@@ -271,19 +285,6 @@ describe("upstash-kafka", function()
           local status, out, err = shell.run(line:format(place) .. " --version", { environment = environment })
           assert.same({ 0, version, "" }, { status, out, err }, line)
         end
-        folder.remove(place)
-      end)
-
-      it("C1: serve survives signals that come before it listens to them", function()
-        local place = folder.make()
-        folder.write(place .. "/lua", "#!/bin/sh\nkill -HUP $$; kill -USR1 $$; kill -USR2 $$; echo survived\n")
-        assert(os.execute("chmod +x " .. place .. "/lua"))
-        local line = ("exec env LUA=%s/lua bin/upstash-kafka "):format(place)
-        local status, out = shell.run(line .. "serve")
-        assert.equal("survived\n", out)
-        assert.equal(0, status)
-        -- Other commands end with their terminal, as any program.
-        assert.equal("", (select(2, shell.run(line .. "consume t --group g"))))
         folder.remove(place)
       end)
 
@@ -409,6 +410,23 @@ describe("upstash-kafka", function()
       local messages = assert(reader:fetch(topic, 0, 0))
       reader:close()
       assert.equal("\255\254", messages[1].value)
+    end)
+
+    it("sends a request again if its response is lost, with --idempotent alone", function()
+      local answer = canned.answer(200, '[{"topic":"t","partition":0,"offset":7,"timestamp":1764000000000}]')
+      local function produce(stub, ...)
+        return shell.upstash_kafka { "produce", "t", "x", "--url", stub.url, "--username", "u", "--password", "p", ... }
+      end
+      local stub = canned.start { "accept", "read", "close", "accept", "read", answer, "close" }
+      local status, out, err = produce(stub, "--idempotent")
+      assert.same({ 0, "topic=t partition=0 offset=7 timestamp=1764000000000\n", "" }, { status, out, err })
+      local first, second = (table.unpack or unpack)(stub:finish()) -- luacheck: ignore 143
+      local key = first:match "Idempotency%-Key: (%S+)"
+      assert.is_string(key)
+      assert.equal(key, second:match "Idempotency%-Key: (%S+)")
+      stub = canned.start { "accept", "read", "close" }
+      assert.equal(1, (produce(stub)))
+      assert.equal(1, #stub:finish())
     end)
 
     it("D4: sends a line although the input has not ended", function()
