@@ -555,16 +555,20 @@ describe("produce", function()
       { did.status, did.err_text })
   end)
 
-  it("D5: --binary sends any bytes", function()
+  it("D5: --binary sends any bytes, and --idempotent makes a client that repeats a produce", function()
     local kafka, given = require "upstash.kafka", nil
     local new = kafka.new
     function kafka.new(options)
       given = options
       return new(options)
     end
-    run({ "produce", "t", "x", "--binary" }, { answers = { produce = { METADATA } } })
+    for _, name in ipairs { "binary", "idempotent" } do
+      run({ "produce", "t", "x", "--" .. name }, { answers = { produce = { METADATA } } })
+      assert.is_true(given[name])
+      run({ "produce", "t", "x" }, { answers = { produce = { METADATA } } })
+      assert.is_nil(given[name])
+    end
     kafka.new = new
-    assert.is_true(given.binary)
   end)
 
   it("says how many lines it produced", function()

@@ -59,7 +59,7 @@ function command_client.client(given)
   end
   local fine, client = pcall(kafka.new, {
     url = given.url, username = given.username, password = given.password, ca_file = given.ca_file,
-    binary = given.binary,
+    binary = given.binary, idempotent = given.idempotent,
   })
   if not fine then refuse(given, command_line.reason(client)) end
   return client

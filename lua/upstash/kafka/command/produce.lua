@@ -216,6 +216,8 @@ SIGINT end the input: lines that were read are still produced. Write -- before a
       { name = "format", value = "text|json", kind = "choice", choices = { "text", "json" }, default = "text",
         about = "what a line of standard input is: a value, or an object as consume and fetch print it" },
       { name = "binary", kind = "flag", about = "send any bytes, not only UTF-8" },
+      { name = "idempotent", kind = "flag",
+        about = "the server honours Idempotency-Key: send a request again if its response is lost" },
       { name = "batch", value = "N", kind = "integer", min = 1, default = BATCH_LINES,
         about = ("lines in one request, at most %d and about 1 MiB"):format(BATCH_LINES_MAX) },
     },
