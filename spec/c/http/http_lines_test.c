@@ -239,6 +239,21 @@ static void takes_every_wellformed_chunk(void)
   http_rig_close(&rig);
 }
 
+/* The library alone can write then: the refusal follows the body. */
+static void e4_refuses_lines_of_chunks_in_tls(void)
+{
+  open_rig();
+  rig.server.http->tls = true; /* as far as the server knows */
+  int fd = connect_to_rig();
+  wire_send(fd, CHUNKED "1;\r;\r\n{\r\n1\r\n}\r\n0\r\n\r\n" GET_TOPICS);
+  CHECK_EQ_STR(wire_receive_all(fd), BAD_CHUNK);
+  CHECK(wire_has_status(400));
+  CHECK(strstr(wire_answer, "\r\nConnection: close\r\n") != NULL);
+  CHECK_EQ_INT(atomic_load(&calls), 0);
+  close(fd);
+  http_rig_close(&rig);
+}
+
 /* What the library has overwritten when it calls: the line of the last chunk. */
 static void runs_nothing_after_chunks(void)
 {
@@ -318,6 +333,7 @@ int main(void)
     uk_http_lines_are_kept() ? NULL : "this libmicrohttpd does not keep heads where they were";
   CHECK_RUN_UNLESS(reason, e4_refuses_heads_that_others_read_differently);
   CHECK_RUN_UNLESS(reason, e4_refuses_lines_of_chunks_that_others_read_differently);
+  CHECK_RUN_UNLESS(reason, e4_refuses_lines_of_chunks_in_tls);
   CHECK_RUN(takes_every_wellformed_chunk);
   CHECK_RUN(runs_nothing_after_chunks);
   CHECK_RUN(looks_only_at_what_was_read);

@@ -379,6 +379,8 @@ static void the_folder_above_is_synced_last(void)
 static void a_folder_in_the_way_is_left_alone(void)
 {
   static const char *const ends[] = {"", ".unfinished"};
+  const struct uk_log_origin origin = {.life = 1, .next_topic = 1, .bytes = 1};
+  struct uk_log_salvage *salvage;
   char folder[520], file[600], text[700];
   checked_write_log();
   checked_target();
@@ -389,6 +391,12 @@ static void a_folder_in_the_way_is_left_alone(void)
     close(open(file, O_WRONLY | O_CREAT, 0600));
     CHECK_EQ_INT(checked_into(checked.target), UK_E_UNAVAILABLE);
     snprintf(text, sizeof text, "cannot make the folder %s: File exists", folder);
+    CHECK_EQ_STR(checked.message, text);
+    /* It may also come while the check runs. */
+    checked.message[0] = '\0';
+    CHECK_EQ_INT(uk_log_salvage_open(&salvage, checked.target, &origin, checked.message,
+                                     sizeof checked.message),
+                 UK_E_UNAVAILABLE);
     CHECK_EQ_STR(checked.message, text);
     CHECK_EQ_INT(unlink(file), 0);
     CHECK_EQ_INT(rmdir(folder), 0);
