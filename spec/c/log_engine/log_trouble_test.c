@@ -481,6 +481,21 @@ static struct uk_log *open_limited(size_t limit)
   return rig_open(&options);
 }
 
+static void check_reserve(size_t end)
+{
+  char message[UK_MESSAGE_SIZE];
+  struct uk_log_store *store;
+  MDB_envinfo info;
+  CHECK_EQ_INT(
+    uk_log_store_open(&store, rig_directory(), RIG_MAP_BYTES, true, message, sizeof message),
+    UK_OK);
+  REQUIRE(store != NULL);
+  CHECK_EQ_INT(uk_log_store_open_reserve(store, UK_LOG_FULL), UK_LOG_OK);
+  CHECK_EQ_INT(mdb_env_info(store->env, &info), 0);
+  CHECK_EQ_INT(info.me_mapsize, end);
+  uk_log_store_close(store);
+}
+
 /* The map ends below the limit, and the reserve ends at it. */
 static void the_limit_on_files_limits_the_map(void)
 {
@@ -514,6 +529,7 @@ static void the_limit_on_files_limits_the_map(void)
     CHECK_EQ_STR(noticed, line);
     CHECK_EQ_INT(rig_put(log, "t", 0, "v", -1), 0);
     uk_log_close(log);
+    check_reserve(cases[i].map + cases[i].reserve);
     rig_remove();
   }
   atomic_store(&file_limit, RLIM_INFINITY);
