@@ -189,9 +189,18 @@ static bool are_private(unsigned set)
   return all;
 }
 
+static int lowest_free(void)
+{
+  const int descriptor = dup(STDIN_FILENO);
+  close(descriptor);
+  return descriptor;
+}
+
+static int free_in_parent;
+
 static int raise_one(void)
 {
-  if (is_readable(TERM))
+  if (is_readable(TERM) || lowest_free() != free_in_parent)
     return 1;
   raise(SIGTERM);
   if (!is_readable(TERM) || uk_signals_arrived(TERM) != TERM)
@@ -213,6 +222,7 @@ static void a_child_has_its_own(void)
 {
   REQUIRE(uk_signals_watch(TERM));
   CHECK(are_private(TERM));
+  free_in_parent = lowest_free();
   CHECK_EQ_INT(status_of(raise_one_and_watch_again), 0);
   CHECK_EQ_INT(status_of(raise_one), 0);
   CHECK_EQ_INT(uk_signals_arrived(TERM), 0);
@@ -227,8 +237,7 @@ static int watch_without_descriptors(void)
   action.sa_handler = handle;
   sigaction(SIGINT, &action, NULL);
   sigaction(SIGTERM, &action, NULL);
-  const int lowest = dup(STDIN_FILENO);
-  close(lowest);
+  const int lowest = lowest_free();
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
     return 1;
   limit.rlim_cur = (rlim_t)lowest + 2; /* room for one pipe */
