@@ -254,7 +254,7 @@ void uk_check_batches_end(struct uk_check *check)
 static void compare_time(struct uk_check *check, struct uk_check_partition *partition,
                          int64_t offset)
 {
-  bool removed = partition->has_batch && offset < partition->first;
+  bool removed = offset < partition->first;
   bool known = offset >= partition->end && offset < partition->least_end;
   if (!removed && !pass_bases(partition, offset) && !known && !check->lost[UK_LOG_BATCHES])
     uk_check_damaged_in(check, UK_LOG_TIMES, partition->topic_id, partition->index,
