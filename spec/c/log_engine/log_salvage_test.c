@@ -151,6 +151,7 @@ static void a_batch_keeps_its_life_and_arrival(void)
   struct uk_log_batch after = batch_of(checked.target, 1, 2);
   CHECK(after.life == 1 && after.arrival == before.arrival && before.arrival > 0);
   CHECK(after.count == 1 && after.span == 1 && after.max_timestamp == 2000);
+  CHECK(after.position == before.position && before.position > 0);
   struct uk_log *log = checked_open_target();
   int64_t first = -1, end = -1;
   CHECK(uk_log_bounds(log, uk_slice_text("a"), 0, &first, &end));
@@ -194,6 +195,8 @@ static void the_end_lies_behind_a_damaged_batch(void)
   checked_write_log();
   raw_flip("batches", raw_key(1, 1, 0), 55);
   raw_flip("batches", raw_key(2, 0, 0), 44); /* its span: 2^24 more */
+  raw_flip("batches", raw_key(1, 0, 2), 44);
+  raw_flip("batches", raw_key(1, 0, 3), 55); /* this one says less */
   checked_salvage();
   struct uk_log *log = checked_open_target();
   int64_t first = -1, end = -1;
@@ -201,6 +204,7 @@ static void the_end_lies_behind_a_damaged_batch(void)
   CHECK(first == end && end > 1 && end < 100);
   CHECK_EQ_INT(rig_put(log, "a", 1, "next", -1), end);
   CHECK_EQ_INT(rig_put(log, "b", 0, "next", -1), (1 << 24) + 1);
+  CHECK_EQ_INT(rig_put(log, "a", 0, "next", -1), (1 << 24) + 3);
   uk_log_close(log);
   checked_remove_target();
   rig_remove();
@@ -275,12 +279,44 @@ static void the_next_id_is_greater_than_all(void)
   unlink(raw_path("identity"));
   checked_salvage();
   CHECK_EQ_INT(open_files(), files);
+  uint8_t next[UK_LOG_NUMBER] = {0};
+  CHECK_EQ_INT(raw_row(checked.target, "meta", raw_text("next_topic"), next, sizeof next),
+               UK_LOG_NUMBER);
+  CHECK_EQ_INT(uk_load_u64(next), 3);
   struct uk_log *log = checked_open_target();
   checked_log(log, "salvaged-2", 0, 0, 1, "of b\n");
   CHECK_EQ_INT(rig_put(log, "new", 0, "v", -1), 0);
   CHECK_EQ_INT(uk_log_partitions(log, uk_slice_text("new"), &id), 2);
   CHECK(id > 2);
   uk_log_close(log);
+  checked_remove_target();
+  rig_remove();
+}
+
+/* A gap has no timestamp. */
+static void a_copy_is_copied(void)
+{
+  char copy[sizeof checked.target];
+  struct uk_log_options options = rig_options();
+  struct uk_log *log = rig_open(&options);
+  REQUIRE(log != NULL);
+  for (int i = 0; i < 3; i++)
+    CHECK_EQ_INT(rig_put(log, "t", 0, "v", -30 + 10 * i), i);
+  uk_log_close(log);
+  raw_flip("batches", raw_key(1, 0, 1), 10);
+  checked_salvage();
+  memcpy(copy, checked.target, sizeof copy);
+  snprintf(checked.target, sizeof checked.target, "%s-second", rig_directory());
+  CHECK_EQ_INT(checked_folder(copy, checked.target), UK_OK);
+  CHECK_EQ_STR(checked.told, "");
+  log = checked_open_target();
+  checked_log(log, "t", 0, 0, 3, "v\nv\n");
+  int64_t offset = -1;
+  CHECK_EQ_INT(uk_log_offset_for_time(log, uk_slice_text("t"), 0, -15, &offset), UK_OK);
+  CHECK_EQ_INT(offset, 2);
+  uk_log_close(log);
+  checked_remove_target();
+  memcpy(checked.target, copy, sizeof copy);
   checked_remove_target();
   rig_remove();
 }
@@ -418,6 +454,7 @@ int main(void)
   CHECK_RUN(an_empty_partition_ends_at_0);
   CHECK_RUN(a_large_log_is_copied);
   CHECK_RUN(the_next_id_is_greater_than_all);
+  CHECK_RUN(a_copy_is_copied);
   CHECK_RUN(a_copy_that_cannot_be_written_is_removed);
   CHECK_RUN(its_name_may_have_slashes_or_none);
   CHECK_RUN(the_folder_above_is_synced_last);
