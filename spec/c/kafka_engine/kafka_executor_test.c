@@ -344,6 +344,14 @@ static void run_step(struct uk_kafka_task *task, int64_t now)
     uk_kafka_task_end(task);
 }
 
+/* Without the order of all runs, which several threads would share. */
+static void run_step_alone(struct uk_kafka_task *task, int64_t now)
+{
+  struct step *step = (struct step *)task;
+  step->runs++;
+  step->ran_at = now;
+}
+
 /* Its timer is for one run more. */
 static void run_step_once(struct uk_kafka_task *task, int64_t now)
 {
@@ -457,6 +465,34 @@ static void a_join_waits_for_one_last_run(void)
   }
 }
 
+static void *join_task(void *argument)
+{
+  uk_kafka_task_join(argument);
+  return NULL;
+}
+
+/* Each learns of the end of its own. */
+static void several_joins_at_once_all_end(void)
+{
+  enum { JOINS = 4 };
+  struct uk_kafka_executor *executor = uk_kafka_executor_new(2);
+  REQUIRE(executor != NULL);
+  for (int round = 0; round < 100; round++) {
+    struct step steps[JOINS];
+    pthread_t joiners[JOINS];
+    for (int i = 0; i < JOINS; i++) {
+      steps[i] = (struct step){.next = UK_TIMER_NEVER};
+      uk_kafka_task_init(&steps[i].task, executor, run_step_alone, NULL);
+      CHECK_EQ_INT(pthread_create(&joiners[i], NULL, join_task, &steps[i].task), 0);
+    }
+    for (int i = 0; i < JOINS; i++) {
+      pthread_join(joiners[i], NULL);
+      CHECK_EQ_INT(steps[i].runs, 1);
+    }
+  }
+  uk_kafka_executor_free(executor);
+}
+
 /* The last run has the time of the run before it: the test owns the clock to the end. */
 static void a_join_without_threads_keeps_the_time(void)
 {
@@ -528,6 +564,7 @@ int main(void)
   CHECK_RUN(what_becomes_due_meanwhile_runs_too);
   CHECK_RUN(due_tasks_run_in_the_order_of_their_times);
   CHECK_RUN(a_join_waits_for_one_last_run);
+  CHECK_RUN(several_joins_at_once_all_end);
   CHECK_RUN(a_join_without_threads_keeps_the_time);
   for (threads = 2; threads <= 3; threads++)
     CHECK_RUN(a_thread_that_goes_to_work_leaves_the_timers_to_another);

@@ -830,6 +830,114 @@ static void what_commits_name_is_checked(void)
   CHECK(fake.places.any_partition); /* then the topics */
 }
 
+/* What is wrong with a topic ends a consume that commits first, too. */
+static void a_consume_that_commits_first_is_told_what_is_wrong(void)
+{
+  static struct request first, next;
+  serve(&first);
+  also[2] = 9;
+  consume(&next, id_of(&first));
+  CHECK_EQ_INT(next.dones, 0);
+  fake_error(RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, false);
+  check_ended(&next, UK_E_FORBIDDEN, 0);
+}
+
+/* Marks. */
+
+static void check_mark(uint64_t checksum)
+{
+  REQUIRE(fake.commit_count == 1);
+  const struct uk_kafka_position_metadata metadata =
+    uk_kafka_position_metadata_read(&fake.commit_lists[0]->elems[0]);
+  CHECK(metadata.committed.known);
+  CHECK_EQ_INT(metadata.committed.checksum, checksum);
+  committed();
+}
+
+/* The mark of a committed offset stays with it, while records after it are in flight and when the
+ * partition comes back. */
+static void the_mark_of_what_is_committed_is_kept(void)
+{
+  static struct request first, commits, next;
+  fake.asks_committed = true;
+  consume(&first, NULL);
+  fake_answer(NULL);
+  fake_assigned("me", "t/0");
+  fake_committed_is(0, 3, "upstash-kafka 2: 3 - 5/00000000000000aa");
+  fake_read(RD_KAFKA_RESP_ERR_NO_ERROR);
+  fake_answer("me");
+  record(0, 3);
+  check_ended(&first, UK_OK, 1);
+  commit(&commits, "none", -1);
+  check_mark(0xaa);
+  fake_revoked(false);
+  fake_pass(PATIENCE);
+  fake_assigned("me", "t/0");
+  commit(&commits, "none", -1);
+  check_mark(0xaa);
+  fake_revoked(false);
+  fake_pass(PATIENCE);
+  fake_assigned("me", "t/0");
+  fake.log[0] = '\0';
+  also[0] = 3;
+  consume(&next, "none"); /* the group has that, as this instance knows */
+  CHECK(strstr(fake.log, "commit") == NULL && strstr(fake.log, "read") == NULL);
+}
+
+/* Deadlines. */
+
+/* A commit ends at its own, a consume that commits first not before a commit would. */
+static void each_request_has_its_time(void)
+{
+  static const struct {
+    bool consumes;
+    int64_t timeout, ends;
+  } rows[] = {{false, 50, 50}, {true, 50, TIMEOUT}, {true, 2 * TIMEOUT, 2 * TIMEOUT}};
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    static struct request first, next;
+    serve(&first);
+    says_commit = true;
+    if (rows[i].consumes)
+      consume(&next, id_of(&first));
+    else
+      commit(&next, id_of(&first), -1);
+    next.as.operation.deadline = fake.now + rows[i].timeout;
+    fake_pass(rows[i].ends - 1);
+    CHECK_EQ_INT(next.dones, 0);
+    fake_pass(251); /* the next heartbeat at the latest */
+    check_ended(&next, UK_E_GATEWAY_TIMEOUT, 0);
+    committed();
+    fake_close();
+    REQUIRE(fake_open());
+  }
+}
+
+static void an_instance_whose_consume_commits_first_is_not_silent(void)
+{
+  static struct request request;
+  also[0] = 4;
+  consume(&request, "none");
+  request.as.operation.deadline = fake.now + 3 * SESSION;
+  fake_answer(NULL);
+  fake_pass(2 * SESSION);
+  FAKE_DID("ask subscribe(t)");
+  CHECK_EQ_INT(request.dones, 0);
+}
+
+/* A commit of everything is one of what was consumed when it arrived. */
+static void a_commit_comes_before_the_request_behind_it(void)
+{
+  static struct request first, commits, next;
+  serve(&first);
+  says = "none";
+  begin(&commits, &commits.as.commit.acknowledgement);
+  uk_kafka_groups_commit(fake.groups, &commits.as.commit);
+  consume(&next, id_of(&first));
+  FAKE_DID("commit(t/0=3 t/1=7)");
+  committed();
+  check_ended(&commits, UK_OK, 0);
+}
+
 int main(void)
 {
   RUN(commits_are_durable_before_anything_is_read);
@@ -873,5 +981,10 @@ int main(void)
   RUN(A1_a_new_instance_takes_no_commit_of_the_topic_before);
   RUN(A1_a_commit_within_the_batch_is_marked);
   RUN(what_commits_name_is_checked);
+  RUN(a_consume_that_commits_first_is_told_what_is_wrong);
+  RUN(the_mark_of_what_is_committed_is_kept);
+  RUN(each_request_has_its_time);
+  RUN(an_instance_whose_consume_commits_first_is_not_silent);
+  RUN(a_commit_comes_before_the_request_behind_it);
   return check_end();
 }

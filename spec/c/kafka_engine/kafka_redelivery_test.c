@@ -351,6 +351,56 @@ static void what_a_client_has_to_acknowledge_is_not_noted(void)
   }
 }
 
+/* A client that has said so once, whatever it says later. */
+static void one_that_held_nothing_starts_at_the_commit(void)
+{
+  static struct request first, next;
+  auto_commit = fake.asks_committed = true;
+  consume(&first, "none");
+  consume(&next, NULL);
+  fake_answer_with(RD_KAFKA_RESP_ERR_NO_ERROR, "other", "t/0", "t/0");
+  fake_assigned("me", "t/0");
+  fake_committed_is(0, 3, "upstash-kafka: delivered up to 10");
+  fake.log[0] = '\0';
+  fake_read(RD_KAFKA_RESP_ERR_NO_ERROR);
+  CHECK(strstr(fake.log, "assign(t/0@3)") != NULL);
+}
+
+static struct uk_kafka_assigned_partition *partition_of(int32_t number)
+{
+  const struct uk_name_node *node = uk_name_table_next(&fake.groups->table, NULL);
+  const struct uk_kafka_group_member *member = (const struct uk_kafka_group_member *)node;
+  return uk_kafka_assigned_partition_find(&member->partitions, "t", number);
+}
+
+/* Of every partition at once, where that is long ago or librdkafka was elsewhere. */
+static void a_batch_comes_again_when_its_positions_are_verified(void)
+{
+  enum { RECENT = 5000 };
+  for (int i = 0; i < 3; i++) {
+    static struct request first, again;
+    deliver(&first);
+    partition_of(0)->verified_at = partition_of(1)->verified_at = fake.now;
+    fake.now += RECENT - (i != 1);
+    partition_of(0)->doubtful = partition_of(1)->doubtful = i == 2;
+    fake.asks_records = true;
+    consume(&again, "none");
+    fake_answer("me");
+    CHECK_EQ_INT(again.dones, i == 0);
+    if (i > 0) {
+      CHECK(strstr(fake.log, "verify(t/0@4) verify(t/1@7)") != NULL);
+      fake_saw(0, fake.life);
+      fake_saw(1, fake.life);
+      fake_records_read();
+    }
+    while (again.dones == 0 && fake_member_query() != NULL)
+      fake_answer("me");
+    check_same(&again, &first);
+    fake_close();
+    REQUIRE(fake_open());
+  }
+}
+
 int main(void)
 {
   RUN(partitions_that_are_gone_are_left_out);
@@ -365,5 +415,7 @@ int main(void)
   RUN(a_client_without_room_for_the_batch_gets_it_later);
   RUN(a_client_that_holds_nothing_starts_at_the_commit);
   RUN(what_a_client_has_to_acknowledge_is_not_noted);
+  RUN(one_that_held_nothing_starts_at_the_commit);
+  RUN(a_batch_comes_again_when_its_positions_are_verified);
   return check_end();
 }

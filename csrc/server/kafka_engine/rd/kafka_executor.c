@@ -15,7 +15,7 @@ struct uk_kafka_executor {
   unsigned called;      /* of these, how many were signalled */
   struct uk_list ready;
   struct uk_timers timers;
-  int64_t sleeps_until; /* what the thread that watches the timers sleeps until */
+  int64_t sleeps_until; /* while a thread watches the timers: what it sleeps until */
   bool watched;         /* a thread watches the timers */
   bool stopping;
   int64_t now; /* of the last uk_kafka_executor_run */
@@ -82,7 +82,6 @@ static void wait_for_work(struct uk_kafka_executor *executor)
   executor->sleeps_until = until;
   uk_condition_wait(&executor->watch, &executor->mutex, until);
   executor->watched = false;
-  executor->sleeps_until = UK_TIMER_NEVER;
 }
 
 /* The next ready task, now running; NULL when there is none. */
@@ -175,7 +174,6 @@ struct uk_kafka_executor *uk_kafka_executor_new(unsigned threads)
   uk_condition_init(&executor->watch);
   pthread_cond_init(&executor->ended, NULL);
   pthread_mutex_init(&executor->mutex, NULL);
-  executor->sleeps_until = UK_TIMER_NEVER;
   while (executor->thread_count < threads &&
          uk_thread_start(&executor->threads[executor->thread_count], run, executor))
     executor->thread_count++;
@@ -226,7 +224,7 @@ void uk_kafka_task_at(struct uk_kafka_task *task, int64_t time)
   pthread_mutex_lock(&executor->mutex);
   uk_timer_set(&executor->timers, &task->timer, time);
   /* Where no thread watches the timers, this one looks at them after it has run the task. */
-  if (time < executor->sleeps_until)
+  if (executor->watched && time < executor->sleeps_until)
     pthread_cond_signal(&executor->watch);
   pthread_mutex_unlock(&executor->mutex);
 }
