@@ -64,7 +64,7 @@ describe("hardship:", function()
         connection:send(service.client:build("POST", "/produce/" .. topic, {
           headers = filler(size), body = '{"value":"v"}',
         }))
-        local response = connection:receive("POST", 9)
+        local response = connection:receive "POST"
         if response.status == 200 then stored = stored + 1 else service.refused_early(response, 431) end
         connection:close()
       end
