@@ -72,6 +72,7 @@ static struct {
   const char *refuses;   /* a topic whose partitions cannot be read */
   struct reader_read reads[READER_MOST];
   size_t read_count, starts, stops;
+  const void *settings; /* of nudges; NULL: the rig itself */
   int nudges;
   int live;        /* topics, queues, events and their places */
   size_t headers;  /* that each message has */
@@ -109,7 +110,7 @@ rd_kafka_t *uk_kafka_handle_new(const struct uk_kafka_settings *settings, int wa
 void uk_kafka_nudge(rd_kafka_t *handle, const struct uk_kafka_settings *settings)
 {
   CHECK(((struct reader_handle *)handle)->open);
-  CHECK(settings == (const struct uk_kafka_settings *)&reader);
+  CHECK(settings == (reader.settings != NULL ? reader.settings : &reader));
   reader.nudges++;
 }
 

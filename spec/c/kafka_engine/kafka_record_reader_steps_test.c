@@ -461,6 +461,7 @@ static void run_current(void)
   int confs = atomic_load(&counted_confs);
   memset(&fake, 0, sizeof fake);
   REQUIRE(reader_open());
+  reader.settings = settings;
   fake.reader = uk_kafka_record_reader_new(settings, reader.executor,
                                            (struct uk_kafka_reaper *)(void *)&reader);
   REQUIRE(fake.reader != NULL);

@@ -286,6 +286,8 @@ static void run(struct uk_kafka_task *task, int64_t now)
   if (reader->reads == 0 && !uk_list_is_empty(&reader->waiting))
     uk_kafka_task_wake(task); /* what was late has made room */
   kick_late(reader, now);
+  if (reader->reads > 0 && reader->kick_at < next)
+    next = reader->kick_at;
   int64_t nudge_at = keep_awake(reader, now);
   if (nudge_at < next)
     next = nudge_at;
