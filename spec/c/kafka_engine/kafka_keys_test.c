@@ -59,6 +59,8 @@ void uk_kafka_producer_produce(struct uk_kafka_producer *producer, struct uk_pro
   fake.produced = operation;
 }
 
+static bool creates = true;
+
 static struct uk_kafka_keys *open_keys(void)
 {
   const struct uk_kafka_keys_parts parts = {.settings = (void *)&settings_,
@@ -68,7 +70,7 @@ static struct uk_kafka_keys *open_keys(void)
                                             .reaper = (void *)&reaper_,
                                             .producer = (void *)&producer_,
                                             .window = 600000,
-                                            .create = true};
+                                            .create = creates};
   memset(&fake, 0, sizeof fake);
   return uk_kafka_keys_new(&parts);
 }
@@ -92,13 +94,14 @@ static struct uk_produce keyed(void)
 
 static void the_topic_is_given_what_it_needs(void)
 {
+  creates = !creates;
   struct uk_kafka_keys *keys = open_keys();
   REQUIRE(keys != NULL);
   CHECK((void *)fake.topic.settings == &settings_ && (void *)fake.topic.executor == &executor_);
   CHECK((void *)fake.topic.blocking == &blocking_ && (void *)fake.topic.reaper == &reaper_);
   CHECK((void *)fake.topic.producer == &producer_ && fake.topic.keys != NULL);
   CHECK_EQ_INT(fake.topic.window, 600000);
-  CHECK(fake.topic.create);
+  CHECK_EQ_INT(fake.topic.create, creates);
   uk_kafka_keys_free(keys);
   CHECK_EQ_INT(fake.frees, 1);
 }
@@ -167,6 +170,28 @@ static void the_note_says_that_the_window_is_smaller(void)
   uk_kafka_keys_free(keys);
 }
 
+/* Nor has one user more than half of all keys, however short their answers are. */
+static void the_note_says_that_there_are_too_many_keys(void)
+{
+  char text[UK_MESSAGE_SIZE];
+  struct uk_kafka_keys *keys = open_keys();
+  int64_t now = uk_clock_monotonic();
+  fake.shared = true;
+  for (int i = 0; i <= UK_KAFKA_USER_KEYS_MAX; i++) {
+    struct uk_produce operation = keyed();
+    char name[12];
+    snprintf(name, sizeof name, "%d", i);
+    operation.key.key = uk_slice_text(name);
+    (void)uk_produce_keys_learn(fake.topic.keys, &operation.key, uk_slice_text("a"), now - 5500,
+                                now);
+    if (i < UK_KAFKA_USER_KEYS_MAX - 1)
+      continue;
+    uk_kafka_keys_note(keys, text, sizeof text);
+    CHECK_EQ_INT(strncmp(text, "repeated", 8) == 0, i == UK_KAFKA_USER_KEYS_MAX);
+  }
+  uk_kafka_keys_free(keys);
+}
+
 static void without_memory(void)
 {
   long live = fault_live();
@@ -185,9 +210,11 @@ static void without_memory(void)
 int main(void)
 {
   CHECK_RUN(the_topic_is_given_what_it_needs);
+  CHECK_RUN(the_topic_is_given_what_it_needs); /* with leave to create it, and without */
   CHECK_RUN(a_produce_may_wait_for_the_topic);
   CHECK_RUN(the_note_says_what_is_wrong);
   CHECK_RUN(the_note_says_that_the_window_is_smaller);
+  CHECK_RUN(the_note_says_that_there_are_too_many_keys);
   CHECK_RUN(without_memory);
   return check_end();
 }

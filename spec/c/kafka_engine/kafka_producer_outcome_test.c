@@ -578,6 +578,10 @@ static void what_is_in_flight_is_bounded(void)
     CHECK_EQ_INT(atomic_load(&dones), 1);
     CHECK_EQ_INT(other.operation.error, UK_E_UNAVAILABLE);
     CHECK_EQ_STR(other.operation.message, text);
+    fake.check_error = UK_E_NOT_FOUND; /* which waiting would not cure */
+    uk_kafka_producer_produce(producer, &other);
+    CHECK_EQ_INT(other.operation.error, UK_E_NOT_FOUND);
+    fake.check_error = UK_OK;
     atomic_store(&dones, 0);
     succeed(0, 0);
     await_done();
