@@ -262,6 +262,26 @@ static void without_memory_a_request_is_a_503(void)
   api_rig_close(&rig);
 }
 
+/* The same for a key that needs memory of its own. */
+static void a_key_without_memory_is_a_503(void)
+{
+  char name[UK_IDEMPOTENCY_KEY_MAX + 1];
+  open_rig();
+  for (size_t length = 1; length <= UK_IDEMPOTENCY_KEY_MAX; length++) {
+    bool hit = true;
+    memset(name, 'k', length);
+    name[length] = '\0';
+    for (long n = 1; hit; n++) {
+      fault_at(n);
+      ask(&endpoints[0], name);
+      hit = fault_hit();
+      fault_off();
+      CHECK_EQ_INT(answer.status, hit ? 503 : 200);
+    }
+  }
+  api_rig_close(&rig);
+}
+
 /* Its memory is that of the arena: a query that fills it is refused before anything is stored. */
 static void a_fingerprint_without_memory_is_a_503(void)
 {
@@ -291,6 +311,7 @@ int main(void)
   CHECK_RUN(says_that_an_answer_is_replayed);
   CHECK_RUN(answers_with_the_engines_error);
   CHECK_RUN(without_memory_a_request_is_a_503);
+  CHECK_RUN(a_key_without_memory_is_a_503);
   CHECK_RUN(a_fingerprint_without_memory_is_a_503);
   return check_end();
 }

@@ -192,6 +192,7 @@ static void consume(struct uk_engine *engine, struct uk_consume *operation)
   note_slice("instance", operation->instance);
   for (size_t i = 0; i < operation->topic_count; i++)
     note_slice("topic", operation->topics[i]);
+  note(operation->create ? " creates" : "");
   note(operation->sink.is_client_alive(&operation->operation) ? " alive" : " gone");
   deliver(&operation->operation, &operation->sink);
 }
@@ -294,11 +295,21 @@ static void passes_on_every_field_of_a_group(void)
      TWO_OFFSETS(-1, 0)},
     {UK_POST, "/committed/g/i", "[]", "", "[]"},
     {UK_DELETE, "/delete-consumer/g/i", "", "delete_consumer group=g instance=i", SUCCESS},
-    {UK_GET, "/consume/g/i/t", "", "consume group=g instance=i topic=t alive", "[]"},
+    {UK_GET, "/consume/g/i/t", "", "consume group=g instance=i topic=t creates alive", "[]"},
     {UK_POST, "/consume/g/i", "{\"topics\":[\"t\",\"u\"],\"topic\":\"v\"}",
-     "consume group=g instance=i topic=v topic=t topic=u alive", "[]"},
+     "consume group=g instance=i topic=v topic=t topic=u creates alive", "[]"},
   };
   check_passed(rows, sizeof rows / sizeof *rows);
+}
+
+/* Only who may produce to a topic makes one. */
+static void a_consume_without_permission_to_produce_creates_no_topic(void)
+{
+  open_rig();
+  asked[0] = '\0';
+  api_rig_ask(&rig, "consume", UK_GET, "/consume/g/i/t", "", &answer);
+  CHECK_EQ_STR(asked, "consume group=g instance=i topic=t alive");
+  api_rig_close(&rig);
 }
 
 static void passes_on_every_field_of_a_look_up(void)
@@ -785,7 +796,7 @@ static void a_consume_learns_that_its_client_left(void)
   open_rig();
   rig.is_client_gone = true;
   ask(UK_GET, "/consume/g/i/t", "");
-  CHECK_EQ_STR(asked, "consume group=g instance=i topic=t gone");
+  CHECK_EQ_STR(asked, "consume group=g instance=i topic=t creates gone");
   ask(UK_POST, "/fetch", TOPIC "}");
   CHECK_EQ_STR(asked, "fetch t/0@0");
   api_rig_close(&rig);
@@ -797,9 +808,9 @@ static void a_client_that_hangs_up_ends_its_wait(void)
   open_rig();
   hangs_up = true;
   ask(UK_GET, "/consume/g/i/t", "");
-  CHECK_EQ_STR(asked, "consume is over:consume group=g instance=i topic=t alive");
+  CHECK_EQ_STR(asked, "consume is over:consume group=g instance=i topic=t creates alive");
   ask(UK_POST, "/consume/g/i", "{\"topic\":\"t\"}");
-  CHECK_EQ_STR(asked, "consume is over:consume group=g instance=i topic=t alive");
+  CHECK_EQ_STR(asked, "consume is over:consume group=g instance=i topic=t creates alive");
   ask(UK_POST, "/fetch", TOPIC "}");
   CHECK_EQ_STR(asked, "fetch is over:fetch t/0@0");
   api_rig_close(&rig);
@@ -932,18 +943,23 @@ static void without_memory_for_a_list_a_request_is_a_503(void)
   rig.reply_bytes = 16 << 20;
   char *triples = repeat("[", "{\"topic\":\"t\",\"partition\":0,\"offset\":0}", 3000, "]");
   char *partitions = repeat("[", "{\"topic\":\"t\",\"partition\":0}", 3000, "]");
+  char *messages = repeat("[", "{\"value\":\"\"}", 3000, "]");
   char *topics_of_one = repeat("{\"topics\":[", "\"t\"", 256, "]}");
   char *set = repeat("{\"topic\":\"t\",\"partition\":0,\"offset\":0,\"topicPartitionOffsets\":[",
                      "{\"topic\":\"t\",\"partition\":0,\"offset\":0}", 3000, "]}");
   fail_each_allocation(UK_POST, "/commit/g/i", triples);
   fail_each_allocation(UK_POST, "/committed/g/i", partitions);
   fail_each_allocation(UK_POST, "/offsets/latest", partitions);
-  for (size_t count = 10; count <= 1000; count += 45) { /* so that one count fills a block */
+  for (size_t count = 10; count <= 40; count++) { /* so that one count fills a block */
     char *headers_of_one =
       repeat("{\"value\":\"\",\"headers\":[", "{\"key\":\"\",\"value\":\"\"}", count, "]}");
+    char *few_topics = repeat("{\"topics\":[", "\"t\"", count, "]}");
     fail_each_allocation(UK_POST, "/produce/t", headers_of_one);
+    fail_each_allocation(UK_POST, "/consume/g/i", few_topics);
     free(headers_of_one);
+    free(few_topics);
   }
+  fail_each_allocation(UK_POST, "/produce/t", messages);
   fail_each_allocation(UK_POST, "/consume/g/i", topics_of_one);
   fail_each_allocation(UK_POST, "/fetch", set);
   for (size_t i = 0; i < sizeof many / sizeof *many; i++)
@@ -953,6 +969,7 @@ static void without_memory_for_a_list_a_request_is_a_503(void)
   fail_each_allocation(UK_POST, "/webhook?topic=t", "v");
   free(triples);
   free(partitions);
+  free(messages);
   free(topics_of_one);
   free(set);
   api_rig_close(&rig);
@@ -1104,6 +1121,7 @@ static void a_webhook_stores_no_standard_header(void)
 int main(void)
 {
   CHECK_RUN(passes_on_every_field_of_a_group);
+  CHECK_RUN(a_consume_without_permission_to_produce_creates_no_topic);
   CHECK_RUN(passes_on_every_field_of_a_look_up);
   CHECK_RUN(passes_on_every_field_of_a_message);
   CHECK_RUN(decodes_base64);

@@ -45,9 +45,9 @@ static void admits_the_listed_ones(void)
 {
   static const char *const list[] = {"https://App.Example.com", "http://localhost:3000",
                                      "capacitor://localhost", "http://[::1]:8080",
-                                     "moz-extension+v2.0://a~b"};
+                                     "moZ-extension+v2.09://a~b"};
   struct uk_cors *cors = make(list, 5);
-  CHECK_EQ_STR(admitted(cors, "moz-extension+v2.0://a~b"), "moz-extension+v2.0://a~b");
+  CHECK_EQ_STR(admitted(cors, "moz-extension+v2.09://a~b"), "moz-extension+v2.09://a~b");
   CHECK_EQ_STR(admitted(cors, "https://app.example.com"), "https://app.example.com");
   CHECK_EQ_STR(admitted(cors, "http://localhost:3000"), "http://localhost:3000");
   CHECK_EQ_STR(admitted(cors, "capacitor://localhost"), "capacitor://localhost");
@@ -151,6 +151,13 @@ static void obeys_its_limits(void)
   memset(longest + 8, 'a', UK_ORIGIN_MAX - 8);
   cors = make(&text, 1);
   CHECK_EQ_STR(admitted(cors, longest), longest);
+  uk_cors_free(cors);
+  char other[UK_ORIGIN_MAX + 1];
+  memcpy(other, longest, sizeof other);
+  other[UK_ORIGIN_MAX - 1] = 'b';
+  cors = make((const char *const[]){longest, other}, 2);
+  CHECK_EQ_STR(admitted(cors, longest), longest);
+  CHECK_EQ_STR(admitted(cors, other), other);
   uk_cors_free(cors);
   longest[UK_ORIGIN_MAX] = 'a';
   CHECK_EQ_INT(uk_cors_new(&cors, &text, 1, message, sizeof message), UK_E_BAD_REQUEST);

@@ -195,7 +195,9 @@ static void admits_topics_that_match_the_pattern(void)
   CHECK(!admits("orders", "order"));
   CHECK(admits("orders.*", "orders.eu"));
   CHECK(admits("orders.*", "orders."));
+  CHECK(!admits("orders", "orderz"));
   CHECK(!admits("orders.*", "orders"));
+  CHECK(!admits("orders.*", "invoices.eu"));
   CHECK(!admits("", "a"));
 }
 

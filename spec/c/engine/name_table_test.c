@@ -213,6 +213,7 @@ static void a_set_without_memory_is_empty(void)
   CHECK(uk_name_set_has(&set, uk_slice_text("b")));
   CHECK(uk_name_set_add(&set, uk_slice_text("a")));
   uk_name_set_free(&set);
+  CHECK_EQ_INT(fault_live(), before);
 }
 
 static void a_set_contains_added_names(void)
@@ -256,6 +257,37 @@ static void a_set_is_bounded(void)
   uk_name_set_free(&set);
 }
 
+static void *use_set(void *argument)
+{
+  struct uk_name_set *set = argument;
+  char name[32];
+  for (int i = 0; i < 4 * MANY; i++) {
+    snprintf(name, sizeof name, "%d", i % 50);
+    uk_name_set_add(set, uk_slice_text(name));
+    uk_name_set_has(set, uk_slice_text(name));
+    if (i % 2 == 0)
+      uk_name_set_remove(set, uk_slice_text(name));
+    if (i % 400 == 0)
+      uk_name_set_clear(set);
+  }
+  return NULL;
+}
+
+static void threads_share_a_set(void)
+{
+  enum { THREADS = 4 };
+  pthread_t threads[THREADS];
+  struct uk_name_set set;
+  long before = fault_live();
+  uk_name_set_init(&set);
+  for (int i = 0; i < THREADS; i++)
+    REQUIRE(pthread_create(&threads[i], NULL, use_set, &set) == 0);
+  for (int i = 0; i < THREADS; i++)
+    pthread_join(threads[i], NULL);
+  uk_name_set_free(&set);
+  CHECK_EQ_INT(fault_live(), before);
+}
+
 int main(void)
 {
   CHECK_RUN(finds_each_by_its_name);
@@ -270,5 +302,6 @@ int main(void)
   CHECK_RUN(a_set_without_memory_is_empty);
   CHECK_RUN(a_set_contains_added_names);
   CHECK_RUN(a_set_is_bounded);
+  CHECK_RUN(threads_share_a_set);
   return check_end();
 }
