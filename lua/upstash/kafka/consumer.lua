@@ -25,6 +25,7 @@
 
 local core = require "upstash.kafka.core"
 local anchor = require "upstash.kafka.anchor"
+local commits = require "upstash.kafka.commits"
 local host = require "upstash.kafka.host"
 local instances = require "upstash.kafka.instance"
 local loop = require "upstash.kafka.loop"
@@ -35,7 +36,6 @@ local TIMEOUT = 1000         -- milliseconds of one poll
 local BATCH_MESSAGES = 1000  -- the most that a server sends by default
 local SESSION_TIMEOUT = 120000
 local LOST_IN_A_ROW = 3      -- lost responses, of a kind that waiting does not cure
-local NONE = "none"          -- as the last batch: the loop holds none
 
 local SCHEMA = {
   group = { kind = "name", required = true },
@@ -119,134 +119,6 @@ end
 
 -- Committing --------------------------------------------------------------------------------------
 
--- Whether loop:commit has committed the message, or a later one of its partition.
-local function is_explicit(consumer, message)
-  return message.offset < (positions.get(consumer.explicit, message) or 0)
-end
-
--- For each partition, the position after its last finished message, unless that is committed.
-local function finished_offsets(consumer)
-  local offsets, seen = {}, {}
-  for index = consumer.finished, consumer.committed + 1, -1 do
-    local message = consumer.batch[index]
-    if not positions.get(seen, message) then
-      positions.put(seen, message, true)
-      if not is_explicit(consumer, message) then
-        offsets[#offsets + 1] =
-          { topic = message.topic, partition = message.partition, offset = message.offset + 1 }
-      end
-    end
-  end
-  return offsets
-end
-
--- Forgets the batch and the instance. The next consume starts at the group's commits.
-local function start_again(consumer)
-  consumer.batch, consumer.handed, consumer.finished, consumer.committed = {}, 0, 0, 0
-  consumer.started = false
-end
-
--- The options of a consume that commits `offsets`. A server that names no batches is told nothing
--- about them.
-local function consume_options(consumer, timeout, max_messages, offsets)
-  local all = consumer.consume_options
-  all.timeout, all.max_messages = timeout, max_messages
-  all.commit = offsets and #offsets > 0 and offsets or nil
-  all.ack = consumer.last or consumer.extended ~= false and NONE or nil
-  return all
-end
-
--- The offsets that are past the group's commits. `known` is what the group has committed.
-local function beyond_commits(offsets, known)
-  local committed, beyond = positions.first(known), {}
-  for _, entry in ipairs(offsets) do
-    if entry.offset > (positions.get(committed, entry) or math.huge) then
-      beyond[#beyond + 1] = entry
-    end
-  end
-  return beyond
-end
-
--- The instance is gone, or another one holds its partitions. Commits through a new instance, one
--- partition at a time, what the group has not committed; if that fails, the messages are delivered
--- again. The loop ignores what the new instance consumes and deletes it before the next poll.
-local function commit_anew(consumer, offsets, deadline)
-  start_again(consumer)
-  local known = loop.retry_until(consumer, deadline, "not_found", "committed", consumer.group, consumer.instance,
-    positions.bare(offsets))
-  local beyond = beyond_commits(offsets, known or {})
-  if #beyond == 0 then return end
-  local group, instance = consumer.group, consumer.instance
-  local messages, _, details = loop.call(consumer, "consume", group, instance, consumer.subscription,
-    consume_options(consumer, 0, 1))
-  if messages or loop.unreadable(details) then
-    for _, entry in ipairs(beyond) do loop.call(consumer, "commit", group, instance, entry) end
-  end
-end
-
--- The partitions in the text of Kafka-Commit-Skipped.
-local function partitions_in(text)
-  local list = {}
-  for topic, partition in text:gmatch "([%w._-]+)-(%d+)%f[,%z]" do
-    list[#list + 1] = { topic = topic, partition = tonumber(partition) }
-  end
-  return list
-end
-
--- A response says that the commits which the request carried are done, except those of partitions
--- that another instance holds now. That instance gets their messages again.
-local function note_committed(consumer, details)
-  consumer.committed = consumer.finished
-  if details and details.commit_skipped and consumer.on_skip then
-    consumer.on_skip(partitions_in(details.commit_skipped))
-  end
-end
-
--- The instance is gone. Commits what the group has not committed, with a consume that creates the
--- instance again, which a deletion follows: what it delivers stays outstanding and comes again.
--- Asks for the commits first, because a consume would create a topic that is gone.
-local function commit_by_consume(consumer, offsets, call)
-  local known, message, details = call(consumer, "committed", consumer.group, consumer.instance,
-    positions.bare(offsets))
-  if not known then return nil, message, details end
-  local beyond = beyond_commits(offsets, known)
-  if #beyond == 0 then return true end
-  consumer.last = nil
-  local messages
-  messages, message, details = call(consumer, "consume", consumer.group, consumer.instance,
-    consumer.subscription, consume_options(consumer, 0, 1, beyond))
-  if not messages and not loop.unreadable(details) then return nil, message, details end
-  note_committed(consumer, messages and details)
-  return true
-end
-
--- The instance is gone, and the rest of its batch comes again. The next consume carries the commit.
-local function drop_rest(consumer)
-  consumer.last = nil
-  for index = #consumer.batch, consumer.finished + 1, -1 do consumer.batch[index] = nil end
-end
-
--- Commits with a request of its own.
-local function commit_finished(consumer, deadline)
-  local offsets = finished_offsets(consumer)
-  if #offsets == 0 then return end
-  local done = loop.retry_until(consumer, deadline, "not_found", "commit", consumer.group,
-    consumer.instance, offsets, loop.KEEPS_BATCH)
-  if done then
-    consumer.committed = consumer.finished
-    consumer.contact = core.now()
-  elseif not consumer.extended then
-    commit_anew(consumer, offsets, deadline)
-  elseif consumer.left > 0 then
-    drop_rest(consumer)
-  else
-    local function accept(details) return details.code == "not_found" or loop.unreadable(details) end
-    local function call(state, ...) return loop.retry_until(state, deadline, accept, ...) end
-    commit_by_consume(consumer, offsets, call)
-    consumer.committed = consumer.finished
-  end
-end
-
 -- The position of the message in the part of the batch that was handed out, from the end; nil if it
 -- is not there.
 local function index_of(consumer, message)
@@ -262,12 +134,12 @@ end
 -- handed out.
 local function asked_offsets(consumer, message)
   if message then
-    if is_explicit(consumer, message) then return {} end
+    if commits.is_explicit(consumer, message) then return {} end
     return { { topic = message.topic, partition = message.partition, offset = message.offset + 1 } }
   end
   local finished = consumer.finished
   consumer.finished = consumer.handed
-  local offsets = finished_offsets(consumer)
+  local offsets = commits.finished_offsets(consumer)
   consumer.finished = finished
   return offsets
 end
@@ -317,7 +189,7 @@ local function failed(consumer, message, details, deadline, asked, offsets)
     return
   elseif MAY_BE_THE_COMMIT[details.code] and #offsets > 0 then
     consumer.extended, consumer.last = nil, nil
-    return commit_finished(consumer, deadline)
+    return commits.commit_finished(consumer, deadline)
   end
   consumer.failures = consumer.failures + 1
   if may_be_lost(details) then
@@ -372,9 +244,9 @@ local function taken(consumer, messages, details, deadline, offsets)
   loop.note_read(consumer, messages)
   consumer.lost, consumer.failures, consumer.contact, consumer.unsure = 0, 0, core.now(), false
   if note_batch(consumer, messages, details) then
-    if #offsets > 0 then note_committed(consumer, details) end
+    if #offsets > 0 then commits.note_committed(consumer, details) end
   else
-    commit_finished(consumer, deadline) -- the server did not know the field
+    commits.commit_finished(consumer, deadline) -- the server did not know the field
     if not consumer.started then return nil end
   end
   if consumer.anchor and not consumer.anchor:hold(consumer, messages, deadline) then
@@ -389,9 +261,9 @@ local function poll(consumer, timeout, deadline)
   if not consumer.started then start(consumer, deadline) end
   local most = consumer.narrow or consumer.max_messages
   if consumer.left < (most or BATCH_MESSAGES) then most = consumer.left end
-  local offsets, last = finished_offsets(consumer), consumer.last
+  local offsets, last = commits.finished_offsets(consumer), consumer.last
   local messages, message, details = loop.call(consumer, "consume", consumer.group,
-    consumer.instance, consumer.subscription, consume_options(consumer, timeout, most, offsets))
+    consumer.instance, consumer.subscription, commits.consume_options(consumer, timeout, most, offsets))
   if messages and last and details and details.batch == last then
     -- Something in between has kept an earlier response.
     messages, message = nil, "the response repeats the batch before it"
@@ -429,13 +301,13 @@ local function commit_last(consumer, offsets)
     local done, message, details = loop.call_last(consumer, "commit", consumer.group, consumer.instance, given, about)
     if done or not (consumer.extended and FORGOTTEN[details.code]) then return done, message, details end
   end
-  return commit_by_consume(consumer, offsets, loop.call_last)
+  return commits.commit_by_consume(consumer, offsets, loop.call_last)
 end
 
 -- Commits what is finished and deletes the instance. Returns the outcome of the commit.
 local function leave(consumer)
-  local offsets, touched = finished_offsets(consumer), consumer.touched
-  start_again(consumer)
+  local offsets, touched = commits.finished_offsets(consumer), consumer.touched
+  commits.start_again(consumer)
   local done, message, details = true, nil, nil
   if #offsets > 0 then done, message, details = commit_last(consumer, offsets) end
   if touched and (done or not host.exiting()) then
@@ -477,7 +349,7 @@ local function advance(consumer)
   local deadline = loop.deadline(consumer.idle)
   loop.stop_in_time(consumer) -- closing the loop commits
   local polls = consumer.handed == #consumer.batch and consumer.left > 0
-  if not (polls and consumer.extended) then commit_finished(consumer, deadline) end
+  if not (polls and consumer.extended) then commits.commit_finished(consumer, deadline) end
   if consumer.handed < #consumer.batch then return end
   if consumer.left > 0 then take_batch(consumer, deadline) end
   if consumer.handed < #consumer.batch then return end
