@@ -313,7 +313,7 @@ static void a_broken_log_is_unhealthy_until_it_recovers(void)
   end();
 }
 
-static void commands_of_a_broken_log_are_unwanteduntil_it_recovers(void)
+static void commands_of_a_broken_log_are_refused_until_it_recovers(void)
 {
   REQUIRE(open_log());
   REQUIRE(produce("t", 0, -1) == UK_OK);
@@ -389,7 +389,7 @@ static void a_transaction_has_bytes_up_to_a_limit(void)
 }
 
 /* A refused command takes back the topics that it made, and no others of its transaction. */
-static void a_unwantedcommand_takes_back_only_its_topics(void)
+static void a_refused_command_takes_back_only_its_topics(void)
 {
   for (int i = 0; i < 2; i++) {
     struct uk_record before = rig_record("before", 0, "v"), after = rig_record("after", 0, "v");
@@ -1696,7 +1696,7 @@ static void a_repeat_has_the_timestamp_of_its_original(void)
 
 /* What shows that the original is on the disk is a commit, also beside a command that writes
  * nothing. */
-static void a_repeat_beside_a_unwantedcommand_syncs(void)
+static void a_repeat_beside_a_refused_command_syncs(void)
 {
   struct keyed again;
   struct uk_record bad = rig_record("t", 77, "v");
@@ -1778,10 +1778,10 @@ int main(void)
   CHECK_RUN(problems_are_logged);
   CHECK_RUN(each_status_has_its_error);
   CHECK_RUN(a_broken_log_is_unhealthy_until_it_recovers);
-  CHECK_RUN(commands_of_a_broken_log_are_unwanteduntil_it_recovers);
+  CHECK_RUN(commands_of_a_broken_log_are_refused_until_it_recovers);
   CHECK_RUN(a_transaction_has_commands_up_to_a_limit);
   CHECK_RUN(a_transaction_has_bytes_up_to_a_limit);
-  CHECK_RUN(a_unwantedcommand_takes_back_only_its_topics);
+  CHECK_RUN(a_refused_command_takes_back_only_its_topics);
   CHECK_RUN(readers_see_what_is_committed);
   CHECK_RUN(readers_stop_at_the_published_end);
   CHECK_RUN(readers_skip_what_was_removed_meanwhile);
@@ -1832,7 +1832,7 @@ int main(void)
   CHECK_RUN(keys_beyond_the_limits_go_in_bounded_steps);
   CHECK_RUN(ended_keys_and_expired_rows_go_together);
   CHECK_RUN(a_repeat_has_the_timestamp_of_its_original);
-  CHECK_RUN(a_repeat_beside_a_unwantedcommand_syncs);
+  CHECK_RUN(a_repeat_beside_a_refused_command_syncs);
   CHECK_RUN(memory_of_large_repeats_is_freed);
   CHECK_RUN(a_window_that_is_short_is_logged);
   return check_end();
