@@ -1,6 +1,7 @@
 -- The number of partitions of a topic that a consume creates, and of one that grows while it is
--- consumed.
+-- consumed; and topics that are created again.
 
+local core = require "upstash.kafka.core"
 local kafka_cluster = require "spec.support.kafka_cluster"
 local shell = require "spec.support.shell"
 
@@ -85,5 +86,44 @@ describe("B7: a consume of a topic that does not exist", function()
     assert.equal(("topic %q does not exist"):format(topic), message)
     assert.equal("not_found", details.code)
     assert.is_nil(assert(client:topics())[topic])
+  end)
+end)
+
+-- Connections to the cluster look at their topics twice a second here, and learn that one is missing.
+describe("a topic that was created again", function()
+  local NOTICED = 1500 -- milliseconds
+
+  it("exists", function()
+    local own = cluster:serve { auto_create_topics = false,
+      properties = { ["topic.metadata.refresh.interval.ms"] = 500, ["topic.metadata.propagation.max.ms"] = 0 } }
+    local direct, topic = own:client { retries = 0 }, kafka_cluster.name "topic"
+    finally(function()
+      direct:close()
+      own:stop()
+    end)
+    local group = kafka_cluster.name "group"
+    -- A busy cluster may make anything wait, but a topic that is there is not missing.
+    local function insist(method, ...)
+      local arguments = { ... }
+      return shell.eventually(PATIENCE, function()
+        local result, message, details = direct[method](direct, (table.unpack or unpack)(arguments))
+        assert(result or details.code ~= "not_found", message)
+        return result
+      end)
+    end
+    for round = 1, 2 do
+      insist("create_topic", topic)
+      insist("produce", topic, "message " .. round)
+      insist("offsets", "latest", { topic = topic, partition = 0 })
+      insist("fetch", topic, 0, 0, { timeout = 1000 })
+      local seen
+      shell.eventually(PATIENCE, function()
+        local messages = insist("consume", group, "one", topic, { auto_offset_reset = "earliest", timeout = 500 })
+        seen = #messages > 0 and messages[#messages].value or seen
+        return seen == "message " .. round
+      end)
+      assert(direct:delete_topic(topic))
+      core.sleep(NOTICED)
+    end
   end)
 end)

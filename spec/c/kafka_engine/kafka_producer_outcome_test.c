@@ -49,6 +49,7 @@ static struct {
   atomic_int polled, polled_two;         /* how often with each timeout */
   atomic_bool shared_fails, alone_fails; /* once each */
   atomic_bool refuses_handles;
+  atomic_bool forgets_u; /* topic "u" is not known any more */
   atomic_int queued;
   rd_kafka_resp_err_t fatal;
   rd_kafka_resp_err_t refuses; /* each record, at once */
@@ -244,13 +245,16 @@ void uk_kafka_topics_check(struct uk_kafka_topics *topics, struct uk_kafka_check
 int32_t uk_kafka_topics_partitions(struct uk_kafka_topics *topics, struct uk_slice topic)
 {
   CHECK(topics == (struct uk_kafka_topics *)&fake);
-  return uk_slice_is(topic, "gone") ? 0 : PARTITIONS;
+  bool forgotten = uk_slice_is(topic, "u") && atomic_load(&fake.forgets_u);
+  return uk_slice_is(topic, "gone") || forgotten ? 0 : PARTITIONS;
 }
 
 void uk_kafka_topics_forget(struct uk_kafka_topics *topics, struct uk_slice topic)
 {
   CHECK(topics == (struct uk_kafka_topics *)&fake);
   note("forget(%.*s) ", (int)topic.length, topic.data);
+  if (uk_slice_is(topic, "u"))
+    atomic_store(&fake.forgets_u, true);
 }
 
 /* Steps of a test. */
@@ -472,33 +476,41 @@ static void the_cause_of_a_failed_handle_is_the_reason(void)
   fake.refuses = RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
-/* It was just added; its handle does not know it. */
-static void a_partition_that_the_handle_does_not_know_is_asked_about(void)
+/* It was just added, or created again; its handle does not know it. */
+static void what_the_handle_does_not_know_is_asked_about(void)
 {
-  for (int way = 0; way < 2; way++) {
-    fake.refuses = way == 0 ? RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION : RD_KAFKA_RESP_ERR_NO_ERROR;
+  static const rd_kafka_resp_err_t codes[] = {RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION,
+                                              RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC,
+                                              RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART};
+  for (size_t way = 0; way < 2 * sizeof codes / sizeof *codes; way++) {
+    fake.refuses = way % 2 == 0 ? codes[way / 2] : RD_KAFKA_RESP_ERR_NO_ERROR;
     records[0] = plain("t");
     clear_log();
     produce(1);
-    if (way == 1)
-      report(0, RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION, false, -1);
+    if (way % 2 == 1)
+      report(0, codes[way / 2], false, -1);
     await_done();
     CHECK_EQ_INT(operation.operation.error, UK_E_UNAVAILABLE);
     CHECK_LOG("send1(t x1) forget(t) ask1(t) ");
   }
 }
 
+/* Once, however many of its records there are. The next request finds out that it is gone. */
 static void a_topic_that_is_gone_is_forgotten(void)
 {
   records[0] = plain("t");
-  records[1] = plain("u");
-  produce(2);
+  records[1] = records[2] = plain("u");
+  produce(3);
   clear_log();
   succeed(0, 3);
   report(1, RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, false, -1);
+  report(2, RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, false, -1);
   await_done();
-  CHECK_LOG("forget(u) ");
-  CHECK_EQ_INT(operation.operation.error, UK_E_NOT_FOUND);
+  atomic_store(&fake.forgets_u, false);
+  CHECK_LOG("forget(u) ask1(u) ");
+  CHECK_EQ_INT(operation.operation.error, UK_E_GATEWAY_TIMEOUT); /* one is stored */
+  CHECK_EQ_INT(records[1].error, UK_E_UNAVAILABLE);
+  CHECK_EQ_INT(records[2].error, UK_E_UNAVAILABLE);
   CHECK(operation.each);
 }
 
@@ -752,7 +764,7 @@ int main(void)
   RUN(a_partition_is_chosen_where_none_is_named);
   RUN(each_failure_says_whether_the_record_may_be_stored);
   RUN(the_cause_of_a_failed_handle_is_the_reason);
-  RUN(a_partition_that_the_handle_does_not_know_is_asked_about);
+  RUN(what_the_handle_does_not_know_is_asked_about);
   RUN(a_topic_that_is_gone_is_forgotten);
   RUN(records_of_a_batch_that_is_too_large_are_sent_alone);
   RUN(a_record_that_is_too_large_alone_has_failed);

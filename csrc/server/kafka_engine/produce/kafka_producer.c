@@ -47,10 +47,6 @@ struct produce {
 static void finish(struct produce *produce)
 {
   struct uk_produce *operation = produce->operation;
-  for (size_t i = 0; i < operation->count; i++) {
-    if (operation->records[i].error == UK_E_NOT_FOUND)
-      uk_kafka_topics_forget(produce->producer->parts.topics, operation->records[i].topic);
-  }
   uk_produce_conclude(operation);
   atomic_fetch_sub(&produce->producer->bytes, produce->bytes);
   free(produce);
@@ -91,18 +87,21 @@ static void fail(struct uk_record *record, rd_kafka_resp_err_t code, bool maybe_
     record->error = UK_E_UNAVAILABLE;
 }
 
-/* True if the topic had the partition when the request was checked, but the handle does not know it
- * yet: it was just added. If the topic was created again with fewer partitions, the next request
- * finds out. */
-static bool is_new_partition(rd_kafka_resp_err_t code)
+/* True if the topic or its partition existed when the request was checked, but the handle does not
+ * know it yet: it was just added, or the handle remembers, for minutes, that the topic was missing
+ * before it was created again. If it is gone by now, the next request finds out. */
+static bool is_new(rd_kafka_resp_err_t code)
 {
-  return code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION;
+  return uk_kafka_error(code) == UK_E_NOT_FOUND;
 }
 
+/* Once for all records of a request: the first one makes the topic unknown. */
 static void refresh_topic(struct uk_kafka_producer *producer, rd_kafka_t *handle,
                           struct uk_record *record)
 {
   record->error = UK_E_UNAVAILABLE;
+  if (uk_kafka_topics_partitions(producer->parts.topics, record->topic) == 0)
+    return;
   uk_kafka_topics_forget(producer->parts.topics, record->topic);
   uk_kafka_producer_handle_ask(handle, record->topic);
 }
@@ -142,7 +141,7 @@ static void on_refused(rd_kafka_t *handle, struct uk_kafka_delivery_tag *tag,
 {
   struct produce *produce = tag->owner;
   fail(record_of(tag), handle != NULL ? cause_of(handle, code) : code, false);
-  if (is_new_partition(code))
+  if (is_new(code))
     refresh_topic(produce->producer, handle, record_of(tag));
   release(produce);
 }
@@ -161,7 +160,7 @@ static void on_report(rd_kafka_t *handle, const rd_kafka_message_t *message, voi
   if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
     fail(record, cause_of(handle, message->err),
          rd_kafka_message_status(message) == RD_KAFKA_MSG_STATUS_POSSIBLY_PERSISTED);
-    if (is_new_partition(message->err))
+    if (is_new(message->err))
       refresh_topic(produce->producer, handle, record);
   } else {
     record->offset = message->offset;
