@@ -21,6 +21,12 @@ rd_kafka_t *kafka_parts_control(void)
   return rd_kafka_new(RD_KAFKA_PRODUCER, conf, message, sizeof message);
 }
 
+static bool has_cluster(void)
+{
+  return uk_kafka_topics_has_answered(kafka_parts.topics) &&
+         uk_kafka_topics_health(kafka_parts.topics, NULL, 0) == UK_OK;
+}
+
 bool kafka_parts_open(int brokers)
 {
   char message[UK_MESSAGE_SIZE];
@@ -46,7 +52,10 @@ bool kafka_parts_open(int brokers)
   kafka_parts.reaper = uk_kafka_reaper_new(kafka_parts.executor, UK_KAFKA_REAP_TIMEOUT);
   kafka_parts.blocking = uk_kafka_blocking_new(kafka_parts.executor);
   kafka_parts.topics = uk_kafka_topics_new(kafka_parts.control);
-  return kafka_parts.reaper != NULL && kafka_parts.blocking != NULL && kafka_parts.topics != NULL;
+  if (kafka_parts.reaper == NULL || kafka_parts.blocking == NULL || kafka_parts.topics == NULL)
+    return false;
+  CHECK_EVENTUALLY(has_cluster()); /* on a busy machine it counts as away at first */
+  return true;
 }
 
 void kafka_parts_close(void)
