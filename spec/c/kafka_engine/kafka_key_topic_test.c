@@ -80,7 +80,7 @@ static void open_and_follow(struct server *server)
   await_ready(server, 1);
   CHECK(server->last == &first);
   char text[UK_MESSAGE_SIZE];
-  CHECK(uk_kafka_key_topic_is_shared(server->topic, text, sizeof text));
+  CHECK_EVENTUALLY(uk_kafka_key_topic_is_shared(server->topic, text, sizeof text));
 }
 
 struct call {

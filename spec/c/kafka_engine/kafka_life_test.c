@@ -202,6 +202,19 @@ static void commit_consumed(const char *group)
   CHECK_EQ_INT(request.as.operation.error, UK_OK);
 }
 
+/* Waits for the response, and for another one while there is no record in time: a mock cluster is
+ * as slow as the machine. */
+static void await_records(const char *group, struct request *request)
+{
+  enum { ROUNDS = 10 };
+  kafka_probe_await(&request->probe);
+  for (int i = 0; i < ROUNDS && request->first < 0 && request->as.operation.error == UK_OK; i++) {
+    finish(group, request);
+    start_consume(request, group);
+    kafka_probe_await(&request->probe);
+  }
+}
+
 /* None is skipped after the first either. */
 static void consume_rest(const char *group, struct request *request)
 {
@@ -209,7 +222,7 @@ static void consume_rest(const char *group, struct request *request)
   while ((next = request->last + 1) < RECORDS) {
     finish(group, request);
     start_consume(request, group);
-    kafka_probe_await(&request->probe);
+    await_records(group, request);
     if (!CHECK_EQ_INT(request->first, next))
       return;
   }
@@ -244,7 +257,7 @@ static void A1_a_committed_offset_is_used_in_its_own_life(void)
     start_consume(&requests[i], rows[i].group);
   }
   for (size_t i = 0; i < COUNT; i++) {
-    kafka_probe_await(&requests[i].probe);
+    await_records(rows[i].group, &requests[i]);
     bool good = CHECK_EQ_INT(requests[i].as.operation.error, UK_OK);
     if (!CHECK_EQ_INT(requests[i].first, rows[i].first) || !good)
       fprintf(stderr, "  %s\n", rows[i].group);
