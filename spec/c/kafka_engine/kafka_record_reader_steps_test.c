@@ -344,6 +344,24 @@ static void A1_leaders_are_asked_for_again_while_a_read_takes_long(void)
 
 /* Deadlines. */
 
+/* While it reads, every five milliseconds. */
+static void A1_threads_of_librdkafka_do_not_sleep_while_it_reads(void)
+{
+  ask_for(0, "t", 0, 5, TIMEOUT);
+  int nudges = reader.nudges;
+  CHECK(nudges > 0);
+  reader_run(READER_NOW + 4);
+  CHECK_EQ_INT(reader.nudges, nudges);
+  reader_run(READER_NOW + 5);
+  CHECK_EQ_INT(reader.nudges, nudges + 1);
+  reader_record("t", 0, 5, 1);
+  run_now();
+  check_answer(0, 0, 5, UK_RECORD_UNSEEN);
+  nudges = reader.nudges;
+  reader_run(READER_NOW + 100);
+  CHECK_EQ_INT(reader.nudges, nudges);
+}
+
 static void A1_each_query_has_its_own_deadline(void)
 {
   ask_for(0, "t", 0, 5, 30);
@@ -491,6 +509,7 @@ int main(void)
   RUN(A1_a_partition_is_read_for_one_query_at_a_time);
   RUN(A1_leaders_of_a_new_topic_are_asked_for_at_once);
   RUN(A1_leaders_are_asked_for_again_while_a_read_takes_long);
+  RUN(A1_threads_of_librdkafka_do_not_sleep_while_it_reads);
   RUN(A1_each_query_has_its_own_deadline);
   RUN(A1_what_waits_is_read_when_something_late_makes_room);
   RUN(A1_a_handle_is_kept_for_a_minute_after_its_last_query);

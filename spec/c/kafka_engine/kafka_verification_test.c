@@ -1493,6 +1493,28 @@ static void a_position_that_was_never_verified_is_not_sure(void)
   CHECK(!uk_kafka_assigned_partition_is_sure(&partition, 10));
 }
 
+/* At half of its trust, if that is long enough for another look. */
+static void a_position_ages_while_its_partition_is_read(void)
+{
+  static const struct {
+    int64_t position, verified_at;
+    bool advanced, assigned, ages;
+  } rows[] = {
+    {40000, 20, true, true, false},  {40000, 19, true, true, false},
+    {40000, 18, true, true, true},   {40000, 17, true, true, true},
+    {39999, 17, true, true, false},  {40000, 17, false, true, false},
+    {40000, 17, true, false, false},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    struct uk_kafka_assigned_partition partition = used_partition();
+    uk_progress_start(&partition.progress, rows[i].position);
+    partition.verified_at = rows[i].verified_at;
+    partition.advanced = rows[i].advanced;
+    partition.assigned = rows[i].assigned;
+    CHECK_EQ_INT(uk_kafka_assigned_partition_ages(&partition, 38), rows[i].ages);
+  }
+}
+
 int main(void)
 {
   RUN(A1_records_wait_until_the_one_before_them_is_found_in_its_place);
@@ -1559,5 +1581,6 @@ int main(void)
   RUN(A1_nothing_is_delivered_unverified_when_memory_is_out);
   CHECK_RUN(a_position_that_begins_again_has_nothing_of_the_one_before);
   CHECK_RUN(a_position_that_was_never_verified_is_not_sure);
+  CHECK_RUN(a_position_ages_while_its_partition_is_read);
   return check_end();
 }
