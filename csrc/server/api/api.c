@@ -37,7 +37,8 @@ static void reply_late(struct uk_operation *operation, const char *message)
 {
   struct uk_request *request = operation->context;
   request->finish = NULL;
-  request->response_finished = NULL;
+  if (request->receipt != NULL)
+    request->receipt->delivered = NULL;
   request->carried_out = changes[request->endpoint];
   __atomic_store_n(&request->is_answered, true, __ATOMIC_RELEASE);
   uk_request_error(request, UK_E_GATEWAY_TIMEOUT, "%s", message);

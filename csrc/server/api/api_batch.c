@@ -1,6 +1,8 @@
 #include "server/api/api_batch.h"
 
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <strings.h>
 
 /* Of Kafka-Commit-Skipped: it and the other headers fit into UK_REPLY_HEAD_BYTES. */
@@ -38,6 +40,72 @@ bool uk_api_read_acknowledgement(struct uk_request *request,
   if (acknowledgement->kind == UK_ACKNOWLEDGE_BATCH)
     acknowledgement->batch = id;
   return true;
+}
+
+/* What the engine is told of a response that delivers a batch. */
+struct batch_receipt {
+  struct uk_receipt receipt;
+  struct uk_engine *engine;
+  char recipient[];
+};
+
+/* A byte with the length of the group, the group, and the instance. */
+_Static_assert(UK_GROUP_NAME_MAX <= UCHAR_MAX, "the length of a group fits into a byte");
+
+static size_t recipient_length(const struct uk_request *request)
+{
+  return request->parameters[0].length + 1 + request->parameters[1].length;
+}
+
+static void write_recipient(const struct uk_request *request, char *recipient)
+{
+  const struct uk_slice group = request->parameters[0], instance = request->parameters[1];
+  recipient[0] = (char)(unsigned char)group.length;
+  memcpy(recipient + 1, group.data, group.length);
+  memcpy(recipient + 1 + group.length, instance.data, instance.length);
+}
+
+bool uk_api_ask(struct uk_request *request, const struct uk_acknowledgement *acknowledgement)
+{
+  if (acknowledgement->kind != UK_ACKNOWLEDGE_WRITTEN)
+    return true;
+  const size_t length = recipient_length(request);
+  char *recipient = uk_arena_allocate(&request->arena, length, 1);
+  if (recipient == NULL) {
+    uk_request_error(request, UK_E_NO_MEMORY, NULL);
+    return false;
+  }
+  write_recipient(request, recipient);
+  uk_request_ask(request, uk_slice_of(recipient, length));
+  return true;
+}
+
+static void report(struct uk_receipt *receipt, enum uk_response_outcome outcome)
+{
+  const struct batch_receipt *batch = (const struct batch_receipt *)receipt;
+  const size_t length = (unsigned char)batch->recipient[0];
+  const struct uk_slice group = uk_slice_of(batch->recipient + 1, length);
+  const struct uk_slice instance =
+    uk_slice_of(batch->recipient + 1 + length, receipt->recipient.length - 1 - length);
+  batch->engine->methods->response_finished(batch->engine, group, instance, receipt->delivery,
+                                            outcome);
+}
+
+bool uk_api_follow(struct uk_request *request, const struct uk_consume *consume)
+{
+  const size_t length = recipient_length(request);
+  struct batch_receipt *batch = calloc(1, sizeof *batch + length);
+  if (batch != NULL) {
+    write_recipient(request, batch->recipient);
+    batch->engine = uk_api_engine(request);
+    batch->receipt.report = report;
+    batch->receipt.delivered = &consume->delivery;
+    batch->receipt.recipient = uk_slice_of(batch->recipient, length);
+  }
+  if (batch != NULL && uk_request_follow(request, &batch->receipt))
+    return true;
+  uk_request_error(request, UK_E_NO_MEMORY, NULL);
+  return false;
 }
 
 void uk_api_explain_conflict(struct uk_request *request,

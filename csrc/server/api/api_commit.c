@@ -32,7 +32,7 @@ bool uk_api_commit(struct uk_request *request)
   commit->nothing = nothing;
   commit->offsets = uk_api_positions(request, &list);
   commit->count = list.count;
-  if (commit->offsets == NULL)
+  if (commit->offsets == NULL || !uk_api_ask(request, &acknowledgement))
     return false;
   struct uk_engine *engine = uk_api_engine(request);
   engine->methods->commit(engine, commit);
@@ -81,7 +81,8 @@ bool uk_api_delete_consumer(struct uk_request *request)
     return false;
   struct uk_delete_consumer *operation =
     uk_api_operation(request, sizeof *operation, UK_OFFSETS_TIMEOUT, finish_delete_consumer);
-  if (operation == NULL || !uk_api_read_acknowledgement(request, &operation->acknowledgement))
+  if (operation == NULL || !uk_api_read_acknowledgement(request, &operation->acknowledgement) ||
+      !uk_api_ask(request, &operation->acknowledgement))
     return false;
   operation->group = request->parameters[0];
   operation->instance = request->parameters[1];

@@ -14,18 +14,6 @@ static const struct uk_json_field consume_fields[] = {
 static const struct uk_json_shape consume_shape = {
   consume_fields, sizeof consume_fields / sizeof *consume_fields, sizeof(struct uk_read_body)};
 
-/* Tells the engine whether the batch was written in full; if not, it is delivered again. The next
- * request of the instance waits for this, however the exchange ends. */
-static void response_finished(struct uk_request *request, bool complete)
-{
-  const struct uk_read_call *call = request->operation;
-  struct uk_engine *engine = uk_api_engine(request);
-  if (call->consume.delivery == 0)
-    return;
-  engine->methods->response_finished(engine, call->consume.group, call->consume.instance,
-                                     call->consume.delivery, complete && request->status == 200);
-}
-
 static void add_topic(struct uk_consume *consume, struct uk_slice *topics, struct uk_slice topic)
 {
   for (size_t i = 0; i < consume->topic_count; i++) {
@@ -124,11 +112,12 @@ bool uk_api_consume(struct uk_request *request)
   if (!read_topics(request, &call->consume, &body) ||
       !uk_api_read_settings(request, &call->consume.settings) ||
       !uk_api_read_acknowledgement(request, &call->consume.acknowledgement) ||
-      !read_commits(request, call, &body))
+      !read_commits(request, call, &body) || !uk_api_ask(request, &call->consume.acknowledgement))
+    return false;
+  if (!uk_api_follow(request, &call->consume))
     return false;
   struct uk_engine *engine = uk_api_engine(request);
   request->client_gone = uk_api_read_client_gone;
-  request->response_finished = response_finished;
   engine->methods->consume(engine, &call->consume);
   return true;
 }

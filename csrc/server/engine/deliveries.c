@@ -4,8 +4,6 @@
 #include <stdio.h>
 #include <sys/random.h>
 
-#include "server/engine/engine.h"
-
 bool uk_batch_nonce_make(char nonce[static UK_BATCH_NONCE_SIZE])
 {
   uint8_t bytes[UK_BATCH_NONCE_SIZE / 2];
@@ -103,11 +101,11 @@ void uk_deliveries_redeliver(struct uk_deliveries *deliveries, uint64_t delivery
 }
 
 bool uk_deliveries_response_finished(struct uk_deliveries *deliveries, uint64_t delivery,
-                                     bool complete)
+                                     enum uk_response_outcome outcome)
 {
   if (delivery != deliveries->last || !uk_deliveries_outstanding(deliveries) ||
-      deliveries->outcome != UK_RESPONSE_PENDING)
+      deliveries->outcome == UK_RESPONSE_FAILED || deliveries->outcome == outcome)
     return false;
-  deliveries->outcome = complete ? UK_RESPONSE_WRITTEN : UK_RESPONSE_FAILED;
-  return true;
+  deliveries->outcome = outcome;
+  return outcome != UK_RESPONSE_PENDING;
 }

@@ -22,15 +22,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct uk_acknowledgement;
-struct uk_operation;
-
-/* What became of a response. */
-enum uk_response_outcome {
-  UK_RESPONSE_PENDING, /* not known yet */
-  UK_RESPONSE_WRITTEN, /* in full */
-  UK_RESPONSE_FAILED
-};
+#include "server/engine/engine.h"
 
 struct uk_deliveries {
   uint64_t last;         /* the last delivery; 0 = none yet */
@@ -93,9 +85,10 @@ void uk_deliveries_deliver(struct uk_deliveries *deliveries, uint64_t delivery);
  * read, it stays so: the redelivery counts as made before. */
 void uk_deliveries_redeliver(struct uk_deliveries *deliveries, uint64_t delivery);
 
-/* The response of this delivery was written in full, or failed. True: requests that wait decide
- * again. False: the delivery does not count any more. */
+/* What is known of this delivery's response has changed. True: it is not pending any more, and
+ * requests that wait decide again. False: they go on waiting, or the delivery does not count any
+ * more. A response that failed stays so. */
 bool uk_deliveries_response_finished(struct uk_deliveries *deliveries, uint64_t delivery,
-                                     bool complete);
+                                     enum uk_response_outcome outcome);
 
 #endif

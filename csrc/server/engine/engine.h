@@ -160,6 +160,13 @@ struct uk_fetch {
   struct uk_sink sink;
 };
 
+/* What became of a response that delivers a batch, as far as it is known. */
+enum uk_response_outcome {
+  UK_RESPONSE_FAILED,  /* its client has not got all of it */
+  UK_RESPONSE_WRITTEN, /* in full; nothing says that it did not arrive */
+  UK_RESPONSE_PENDING  /* it is on its way */
+};
+
 struct uk_consumer_settings {
   bool auto_commit;
   int32_t auto_commit_interval; /* milliseconds */
@@ -331,12 +338,17 @@ struct uk_engine_methods {
   void (*create_topic)(struct uk_engine *engine, struct uk_create_topic *operation);
   void (*delete_topic)(struct uk_engine *engine, struct uk_delete_topic *operation);
 
-  /* Reports what became of the response that carried this delivery. The caller does so exactly once
-   * for each delivery: until then the instance's next consume, commit or deletion waits, at most
-   * until its deadline, unless it acknowledges a batch by its ID or none. A complete response is
-   * acknowledged by that request; the batch of any other is delivered again. Returns at once. */
+  /* Reports what became of the response that carried this delivery. The caller does so at least
+   * once for each delivery: until then the instance's next consume, commit or deletion waits, at
+   * most until its deadline, unless it acknowledges a batch by its ID or none. A response that was
+   * WRITTEN is acknowledged by that request; the batch of one that FAILED is delivered again.
+   *
+   * Until it is acknowledged, a response that was WRITTEN may turn out to be PENDING still, or to
+   * have FAILED; after FAILED nothing changes. One thread at a time reports on a delivery. What is
+   * reported before a request is submitted counts for that request. Returns at once. */
   void (*response_finished)(struct uk_engine *engine, struct uk_slice group,
-                            struct uk_slice instance, uint64_t delivery, bool complete);
+                            struct uk_slice instance, uint64_t delivery,
+                            enum uk_response_outcome outcome);
 
   /* The caller has called uk_operation_expire: ends the operation's wait, if it waits. It may have
    * called `done` already, but the caller keeps the operation until this returns. */

@@ -282,13 +282,12 @@ void uk_groups_consumers(struct uk_groups *groups, struct uk_consumers *operatio
 }
 
 void uk_groups_response_finished(struct uk_groups *groups, struct uk_slice group,
-                                 struct uk_slice name, uint64_t delivery, bool complete,
-                                 int64_t now)
+                                 struct uk_slice name, uint64_t delivery,
+                                 enum uk_response_outcome outcome, int64_t now)
 {
   uk_group_enter(groups, now);
   struct uk_group_instance *instance = uk_group_instance_find(groups, group, name);
-  if (instance != NULL &&
-      uk_deliveries_response_finished(&instance->deliveries, delivery, complete))
+  if (instance != NULL && uk_deliveries_response_finished(&instance->deliveries, delivery, outcome))
     uk_group_resume(groups, group, name);
   uk_group_leave(groups);
 }

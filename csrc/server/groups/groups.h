@@ -63,8 +63,8 @@ void uk_groups_delete_consumer(struct uk_groups *groups, struct uk_delete_consum
 void uk_groups_consumers(struct uk_groups *groups, struct uk_consumers *operation, int64_t now);
 /* See uk_engine_methods.response_finished. */
 void uk_groups_response_finished(struct uk_groups *groups, struct uk_slice group,
-                                 struct uk_slice instance, uint64_t delivery, bool complete,
-                                 int64_t now);
+                                 struct uk_slice instance, uint64_t delivery,
+                                 enum uk_response_outcome outcome, int64_t now);
 
 /* See uk_engine_methods.consume_expired. */
 void uk_groups_consume_expired(struct uk_groups *groups, const struct uk_consume *operation,

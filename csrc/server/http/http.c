@@ -102,7 +102,8 @@ static enum uk_error listen_and_run(struct uk_http *http, const struct uk_http_o
     return UK_E_UNAVAILABLE;
   http->acceptor.listeners = &http->listeners;
   http->acceptor.limit = options->max_connections + SURPLUS_CONNECTIONS;
-  if (!uk_hangups_start(&http->hangups, uk_http_on_hangup))
+  if (!uk_hangups_start(&http->hangups, uk_http_on_hangup) ||
+      !uk_receipts_start(&http->receipts, uk_clock_monotonic))
     return UK_E_UNAVAILABLE;
   enum uk_error error = uk_listen(&http->listeners, options->listen, message, size);
   if (error == UK_OK && !run(http, options, message, size))
@@ -115,6 +116,7 @@ static void free_http(struct uk_http *http)
 {
   uk_listen_close(&http->listeners);
   uk_hangups_stop(&http->hangups);
+  uk_receipts_free(&http->receipts);
   uk_acceptor_free(&http->acceptor);
   uk_sockets_free(&http->sockets);
   uk_http_unregister(http);
@@ -206,6 +208,7 @@ void uk_http_stop(struct uk_http *http)
   wait_for_zero(&http->resuming, INT64_MAX);
   wait_for_zero(&http->unsent, uk_clock_monotonic() + http->send_milliseconds);
   uk_acceptor_stop(&http->acceptor);
+  uk_receipts_close(&http->receipts);
   refuse_rest(http);
   MHD_stop_daemon(http->daemon);
   free_http(http);

@@ -66,12 +66,25 @@ static bool is_client_alive(const struct uk_request *request)
   return !is_at_end(uk_exchange_of(request)->socket);
 }
 
+static void ask(const struct uk_request *request, struct uk_slice recipient)
+{
+  uk_receipts_ask(&uk_exchange_of(request)->http->receipts, recipient);
+}
+
+static bool follow(struct uk_request *request, struct uk_receipt *receipt)
+{
+  struct uk_exchange *exchange = uk_exchange_of(request);
+  return uk_receipts_follow(&exchange->http->receipts, receipt, exchange->socket);
+}
+
 static const struct uk_request_methods methods = {
   .header = uk_exchange_header,
   .each_header = uk_exchange_each_header,
   .is_client_alive = is_client_alive,
   .reply = uk_exchange_reply,
   .reply_early = uk_exchange_reply_early,
+  .ask = ask,
+  .follow = follow,
 };
 
 /* Splits the target into path and query. `exchange->uri` has room for it and two NULs. */
@@ -115,6 +128,7 @@ void *uk_http_on_uri(void *context, const char *uri, struct MHD_Connection *conn
   exchange->line_bytes = (uri != NULL ? strlen(uri) : 0) + strlen("  HTTP/1.1\r\n");
   atomic_fetch_add(&exchange->http->begun, 1);
   uk_http_mark_line(connection, has_long_line(exchange));
+  uk_receipts_next(&exchange->http->receipts, exchange->socket);
   hide_query(target);
   return exchange;
 }
@@ -489,8 +503,9 @@ void uk_http_on_completed(void *context, struct MHD_Connection *connection, void
   const bool complete = exchange->queued && code == MHD_REQUEST_TERMINATED_COMPLETED_OK;
   if (complete && !exchange->is_last)
     uk_sockets_end(&http->sockets, exchange->socket);
-  if (exchange->request.response_finished != NULL)
-    exchange->request.response_finished(&exchange->request, complete);
+  if (exchange->request.receipt != NULL)
+    uk_receipts_written(&http->receipts, exchange->request.receipt,
+                        complete && exchange->request.status == 200);
   uk_exchange_release(exchange);
   atomic_fetch_sub(&http->begun, 1);
   if (was_running)

@@ -10,6 +10,7 @@
 #include "server/http/http.h"
 #include "server/http/http_hangup.h"
 #include "server/http/http_acceptor.h"
+#include "server/http/http_receipts.h"
 #include "server/http/http_sockets.h"
 #include "server/http/listen.h"
 
@@ -27,6 +28,7 @@ struct uk_http {
   struct uk_acceptor acceptor; /* counts the open connections, too */
   struct uk_hangups hangups;   /* clients of suspended connections */
   struct uk_sockets sockets;
+  struct uk_receipts receipts; /* of replies that were written */
   size_t max_body_bytes;
   unsigned max_connections;
   size_t max_header_bytes;

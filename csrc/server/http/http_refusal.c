@@ -271,9 +271,12 @@ void uk_http_on_connection(void *context, struct MHD_Connection *connection, voi
   }
   uk_acceptor_closed(&http->acceptor);
   int socket = uk_http_socket(connection);
-  if (http->tls || socket < 0)
+  if (socket < 0)
     return;
-  uk_sockets_closed(&http->sockets, socket);
+  if (!http->tls)
+    uk_sockets_closed(&http->sockets, socket);
+  if (uk_receipts_closing(&http->receipts, socket) || http->tls)
+    return;
   if (is_unanswered(socket))
     write_refusal(socket, http, NULL, 400);
   drop_unread(socket);

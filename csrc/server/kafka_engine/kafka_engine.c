@@ -147,9 +147,10 @@ static void consume_expired(struct uk_engine *engine, struct uk_consume *operati
 }
 
 static void response_finished(struct uk_engine *engine, struct uk_slice group,
-                              struct uk_slice instance, uint64_t delivery, bool complete)
+                              struct uk_slice instance, uint64_t delivery,
+                              enum uk_response_outcome outcome)
 {
-  uk_kafka_groups_response_finished(of(engine)->groups, group, instance, delivery, complete);
+  uk_kafka_groups_response_finished(of(engine)->groups, group, instance, delivery, outcome);
 }
 
 static enum uk_error health(struct uk_engine *engine, char *detail, size_t size)

@@ -145,9 +145,10 @@ static void consumers(struct uk_engine *engine, struct uk_consumers *operation)
 }
 
 static void response_finished(struct uk_engine *engine, struct uk_slice group,
-                              struct uk_slice instance, uint64_t delivery, bool complete)
+                              struct uk_slice instance, uint64_t delivery,
+                              enum uk_response_outcome outcome)
 {
-  uk_groups_response_finished(of(engine)->groups, group, instance, delivery, complete,
+  uk_groups_response_finished(of(engine)->groups, group, instance, delivery, outcome,
                               uk_clock_monotonic());
   uk_log_notifier_reschedule(&of(engine)->notifier);
 }

@@ -2,6 +2,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "common/json_writer.h"
 #include "common/nearest.h"
@@ -35,6 +36,21 @@ void uk_request_reply(struct uk_request *request)
 void uk_request_reply_early(struct uk_request *request)
 {
   request->methods->reply_early(request);
+}
+
+void uk_request_ask(const struct uk_request *request, struct uk_slice recipient)
+{
+  request->methods->ask(request, recipient);
+}
+
+bool uk_request_follow(struct uk_request *request, struct uk_receipt *receipt)
+{
+  if (request->methods->follow(request, receipt)) {
+    request->receipt = receipt;
+    return true;
+  }
+  free(receipt);
+  return false;
 }
 
 void uk_request_add_header(struct uk_request *request, const char *name, const char *value)

@@ -9,6 +9,8 @@
 #include "common/error.h"
 #include "common/protocol.h"
 
+#include "server/request/receipt.h"
+
 struct uk_server;
 struct uk_credential;
 
@@ -40,6 +42,8 @@ struct uk_request_methods {
   bool (*is_client_alive)(const struct uk_request *request);
   void (*reply)(struct uk_request *request);
   void (*reply_early)(struct uk_request *request);
+  void (*ask)(const struct uk_request *request, struct uk_slice recipient);
+  bool (*follow)(struct uk_request *request, struct uk_receipt *receipt);
 };
 
 struct uk_request {
@@ -80,9 +84,7 @@ struct uk_request {
   /* http calls it at most once, on any thread, when the client has hung up while the request waits
    * for uk_request_reply, which may come at the same time or already have come. May be NULL. */
   void (*client_gone)(struct uk_request *request);
-  /* http calls it once, on any thread, when the reply has been written completely or has failed.
-   * May be NULL. */
-  void (*response_finished)(struct uk_request *request, bool complete);
+  struct uk_receipt *receipt; /* follows the reply; NULL: nobody does. See uk_request_follow */
 };
 
 /* The value of a request header, without surrounding white space; data NULL if absent. The name is
@@ -123,6 +125,14 @@ bool uk_request_query_unique(struct uk_request *request, const char *const *name
 /* Whether the client's connection is still open and its request has no answer yet. Callable from
  * any thread. */
 bool uk_request_is_client_alive(const struct uk_request *request);
+
+/* Finds out what became of earlier replies to the recipient, as far as that can be known by now,
+ * and reports it through their receipts. Call it before acting on it. */
+void uk_request_ask(const struct uk_request *request, struct uk_slice recipient);
+
+/* From now on the receipt, which is from malloc, is http's: it follows the reply. Call it at most
+ * once. False: out of memory, and the receipt has been freed. */
+bool uk_request_follow(struct uk_request *request, struct uk_receipt *receipt);
 
 /* Both strings are static or in the arena. A header beyond UK_REPLY_HEADERS is a bug and turns the
  * reply into a 500. */

@@ -81,7 +81,7 @@ static void consume(struct uk_engine *engine, struct uk_consume *operation)
   if (plan.late != NULL) {
     const struct uk_request *request = operation->operation.context;
     operation->operation.late(&operation->operation, plan.late);
-    CHECK(request->response_finished == NULL); /* it would look at the engine's operation */
+    CHECK(request->receipt->delivered == NULL); /* it would look at the engine's operation */
   }
   asked.is_client_alive = operation->sink.is_client_alive(&operation->operation);
   if (plan.error == UK_OK && asked.is_client_alive)
@@ -109,14 +109,15 @@ static int reports;
 static bool reported_complete;
 
 static void response_finished(struct uk_engine *engine, struct uk_slice group,
-                              struct uk_slice instance, uint64_t delivery, bool complete)
+                              struct uk_slice instance, uint64_t delivery,
+                              enum uk_response_outcome outcome)
 {
   (void)engine;
   (void)group;
   (void)instance;
   (void)delivery;
   reports++;
-  reported_complete = complete;
+  reported_complete = outcome == UK_RESPONSE_WRITTEN;
 }
 
 static const struct uk_engine_methods methods = {.name = "played",

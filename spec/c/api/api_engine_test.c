@@ -152,13 +152,14 @@ static bool told_whole;
 static uint64_t told_delivery;
 
 static void response_finished(struct uk_engine *engine, struct uk_slice group,
-                              struct uk_slice instance, uint64_t number, bool complete)
+                              struct uk_slice instance, uint64_t number,
+                              enum uk_response_outcome became)
 {
   (void)engine;
   CHECK_EQ_SLICE(group, "g");
   CHECK_EQ_SLICE(instance, "i");
   told_delivery = number;
-  told_whole = complete;
+  told_whole = became == UK_RESPONSE_WRITTEN;
   reports++;
 }
 

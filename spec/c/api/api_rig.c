@@ -85,11 +85,27 @@ static void reply_early(struct uk_request *request)
   call->replies++;
 }
 
+static void ask(const struct uk_request *request, struct uk_slice recipient)
+{
+  const struct api_rig *rig = ((const struct call *)request)->rig;
+  (void)recipient;
+  if (rig->asked != NULL)
+    ++*rig->asked;
+}
+
+static bool follow(struct uk_request *request, struct uk_receipt *receipt)
+{
+  (void)receipt;
+  return !((const struct call *)request)->rig->cannot_follow;
+}
+
 static const struct uk_request_methods methods = {.header = header,
                                                   .each_header = each_header,
                                                   .is_client_alive = is_client_alive,
                                                   .reply = reply,
-                                                  .reply_early = reply_early};
+                                                  .reply_early = reply_early,
+                                                  .ask = ask,
+                                                  .follow = follow};
 
 static void fill(struct call *call, const char *user, const char *path, const char *body)
 {
@@ -142,6 +158,20 @@ static void write_headers(const struct uk_request *request, char *out, size_t si
                                request->reply_headers[i].name, request->reply_headers[i].value);
 }
 
+/* As http does when the reply was written, or failed. */
+static void end_receipt(const struct call *call)
+{
+  const struct uk_request *request = &call->request;
+  struct uk_receipt *receipt = request->receipt;
+  if (receipt == NULL)
+    return;
+  receipt->delivery = receipt->delivered != NULL ? *receipt->delivered : 0;
+  if (receipt->delivery != 0)
+    receipt->report(receipt, request->status == 200 && !call->rig->is_cut_off ? UK_RESPONSE_WRITTEN
+                                                                              : UK_RESPONSE_FAILED);
+  free(receipt);
+}
+
 void api_rig_ask(struct api_rig *rig, const char *user, enum uk_method method, const char *path,
                  const char *body, struct api_answer *answer)
 {
@@ -157,8 +187,7 @@ void api_rig_ask(struct api_rig *rig, const char *user, enum uk_method method, c
   snprintf(answer->text, sizeof answer->text, "%.*s", (int)request->reply.length,
            request->reply.length > 0 ? request->reply.data : "");
   write_headers(request, answer->headers, sizeof answer->headers);
-  if (request->response_finished != NULL)
-    request->response_finished(request, !rig->is_cut_off);
+  end_receipt(&call);
   if (request->body != NULL)
     guard_free(request->body, request->body_length);
   uk_arena_free(&request->arena);

@@ -21,6 +21,8 @@ struct api_rig {
   size_t body_length;              /* of bodies that contain NUL; 0: up to the first one */
   size_t reply_bytes;              /* the maximum size of a reply; 0: the default */
   bool is_client_gone, is_cut_off; /* what handlers learn about the client and the response */
+  bool cannot_follow;              /* no memory to follow the response */
+  int *asked;                      /* counts questions about earlier responses; may be NULL */
 };
 
 struct api_answer {

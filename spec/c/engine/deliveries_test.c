@@ -20,6 +20,7 @@ enum action {
   REFUSED,   /* with `Kafka-Ack` of this batch: a conflict */
   ENDS,      /* nothing is left of the batch */
   WRITTEN,   /* the response of this delivery was written in full; 1: what waits decides again */
+  DOUBTED,   /* it may still be on its way */
   FAILED
 };
 
@@ -142,8 +143,31 @@ static const struct {
     {WRITTEN, 4, 0},
     {PLAIN, 0, WAITS},
     {WRITTEN, 3, 1},
+    {WRITTEN, 3, 0},
+    {PLAIN, 0, ACKED},
     {FAILED, 3, 0},
+    {PLAIN, 0, GO_ON}}},
+  {"A11: a response that was written, and whose connection is reset, comes again",
+   {{DELIVER, 3, 0},
+    {WRITTEN, 3, 1},
+    {FAILED, 3, 1},
+    {WRITTEN, 3, 0},
+    {DOUBTED, 3, 0},
+    {PLAIN, 0, AGAIN},
+    {REDELIVER, 4, 0},
+    {FAILED, 3, 0},
+    {WRITTEN, 4, 1},
     {PLAIN, 0, ACKED}}},
+  {"A11: a request waits while a response that was written is in doubt",
+   {{DELIVER, 3, 0},
+    {WRITTEN, 3, 1},
+    {DOUBTED, 3, 0},
+    {PLAIN, 0, WAITS},
+    {DOUBTED, 3, 0},
+    {WRITTEN, 3, 1},
+    {DOUBTED, 3, 0},
+    {FAILED, 3, 1},
+    {PLAIN, 0, AGAIN}}},
 };
 
 static struct uk_acknowledgement acknowledgement(enum action action, uint64_t number)
@@ -183,8 +207,9 @@ static int take(struct uk_deliveries *deliveries, enum action action, uint64_t n
   case DELIVER: uk_deliveries_deliver(deliveries, number); return 0;
   case REDELIVER: uk_deliveries_redeliver(deliveries, number); return 0;
   case ENDS: uk_deliveries_end(deliveries); return 0;
-  case WRITTEN: return uk_deliveries_response_finished(deliveries, number, true);
-  case FAILED: return uk_deliveries_response_finished(deliveries, number, false);
+  case WRITTEN: return uk_deliveries_response_finished(deliveries, number, UK_RESPONSE_WRITTEN);
+  case DOUBTED: return uk_deliveries_response_finished(deliveries, number, UK_RESPONSE_PENDING);
+  case FAILED: return uk_deliveries_response_finished(deliveries, number, UK_RESPONSE_FAILED);
   default: return ask(deliveries, action, number);
   }
 }

@@ -42,7 +42,7 @@ static void done(struct uk_operation *operation)
   call->ended++;
   if (call->consume.operation.error == UK_OK && call->consume.delivery > 0 && !call->unwritten)
     uk_groups_response_finished(groups, call->consume.group, call->consume.instance,
-                                call->consume.delivery, true, fake_now);
+                                call->consume.delivery, UK_RESPONSE_WRITTEN, fake_now);
 }
 
 static bool record(struct uk_operation *operation, const struct uk_record *what)

@@ -308,7 +308,7 @@ static void waiting_done(struct uk_operation *operation)
   if (one->count > 0)
     atomic_fetch_add(&with_records, 1);
   uk_groups_response_finished(groups, one->consume.group, one->consume.instance,
-                              one->consume.delivery, true, 0);
+                              one->consume.delivery, UK_RESPONSE_WRITTEN, 0);
 }
 
 static bool waiting_record(struct uk_operation *operation, const struct uk_record *what)

@@ -341,11 +341,12 @@ void uk_kafka_groups_drain(struct uk_kafka_groups *groups)
 }
 
 void uk_kafka_groups_response_finished(struct uk_kafka_groups *groups, struct uk_slice group,
-                                       struct uk_slice instance, uint64_t delivery, bool complete)
+                                       struct uk_slice instance, uint64_t delivery,
+                                       enum uk_response_outcome outcome)
 {
   CHECK(groups == AS(uk_kafka_groups, groups_));
   note("finished(%.*s %.*s %d %d) ", (int)group.length, group.data, (int)instance.length,
-       instance.data, (int)delivery, complete);
+       instance.data, (int)delivery, (int)outcome);
 }
 
 /* Steps of a test. */
@@ -499,9 +500,11 @@ static void each_method_calls_its_part(void)
   METHOD(consume_expired, uk_consume, "uk_kafka_groups_consume_expired");
   METHOD(create_topic, uk_create_topic, "uk_kafka_admin_create_topic");
   METHOD(delete_topic, uk_delete_topic, "uk_kafka_admin_delete_topic");
-  engine->methods->response_finished(engine, uk_slice_text("g"), uk_slice_text("i"), 9, true);
+  engine->methods->response_finished(engine, uk_slice_text("g"), uk_slice_text("i"), 9,
+                                     UK_RESPONSE_WRITTEN);
   CHECK_LOG("finished(g i 9 1) ");
-  engine->methods->response_finished(engine, uk_slice_text("g"), uk_slice_text("i"), 8, false);
+  engine->methods->response_finished(engine, uk_slice_text("g"), uk_slice_text("i"), 8,
+                                     UK_RESPONSE_FAILED);
   CHECK_LOG("finished(g i 8 0) ");
   engine->methods->drain(engine);
   CHECK_LOG("drain-fetches drain-groups ");

@@ -193,7 +193,7 @@ static void await_response(struct request *request)
   kafka_probe_await(&request->probe);
   if (request->groups != NULL && consume->delivery > 0)
     uk_kafka_groups_response_finished(request->groups, consume->group, consume->instance,
-                                      consume->delivery, true);
+                                      consume->delivery, UK_RESPONSE_WRITTEN);
 }
 
 static void await(struct request *request, enum uk_error error)

@@ -53,7 +53,7 @@ static void done(struct uk_operation *operation)
   ((struct request *)operation)->dones++;
   if (finishes && consume->delivery > 0)
     uk_kafka_groups_response_finished(fake.groups, consume->group, consume->instance,
-                                      consume->delivery, true);
+                                      consume->delivery, UK_RESPONSE_WRITTEN);
   if (when_done != NULL)
     when_done((struct request *)operation);
 }
@@ -2892,7 +2892,7 @@ static void a_response_of_the_instance_before_counts_for_nothing(void)
   check_waits(&next);
   /* Both are reported before the task runs. */
   uk_kafka_groups_response_finished(fake.groups, uk_slice_text("g"), uk_slice_text("one"), mine,
-                                    true);
+                                    UK_RESPONSE_WRITTEN);
   sent(mine - 1, false);
   check_end_with(&next, UK_OK, 1, "");
 }
@@ -3735,7 +3735,7 @@ static void a_response_that_nobody_waits_for_wakes_nobody(void)
   sent(request.as.consume.delivery, true);
   check_end_with(&next, UK_OK, 1, "");
   uk_kafka_groups_response_finished(fake.groups, uk_slice_text("g"), uk_slice_text("one"),
-                                    next.as.consume.delivery, true);
+                                    next.as.consume.delivery, UK_RESPONSE_WRITTEN);
   CHECK_EQ_INT(only_instance()->member.task.state, UK_TASK_IDLE);
 }
 

@@ -188,7 +188,7 @@ static void start_consume(struct request *request, const char *group)
 static void finish(const char *group, const struct request *request)
 {
   uk_kafka_groups_response_finished(rig.groups, uk_slice_text(group), uk_slice_text("one"),
-                                    request->as.consume.delivery, true);
+                                    request->as.consume.delivery, UK_RESPONSE_WRITTEN);
 }
 
 static void commit_consumed(const char *group)

@@ -103,7 +103,7 @@ static void check_consume_of(const struct uk_slice *topics, size_t count, enum u
   check_reading(error, text);
   if (reading.consume.delivery != 0)
     engine->methods->response_finished(engine, reading.consume.group, reading.consume.instance,
-                                       reading.consume.delivery, true);
+                                       reading.consume.delivery, UK_RESPONSE_WRITTEN);
 }
 
 static void check_consume(const char *topic, enum uk_error error, const char *text)

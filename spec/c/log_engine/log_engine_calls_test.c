@@ -125,7 +125,7 @@ static enum uk_error consume_end(struct consume *consume)
   consume_wait(consume);
   if (operation->delivery != 0)
     engine->methods->response_finished(engine, operation->group, operation->instance,
-                                       operation->delivery, true);
+                                       operation->delivery, UK_RESPONSE_WRITTEN);
   return consume->operation.operation.error;
 }
 
@@ -653,7 +653,7 @@ static void a_written_response_makes_the_auto_commit_due(void)
   rig_sleep(5); /* the thread falls asleep */
   CHECK_EQ_INT(committed("g", "t", 1), -1);
   engine->methods->response_finished(engine, uk_slice_text("g"), uk_slice_text("i"),
-                                     first.operation.delivery, true);
+                                     first.operation.delivery, UK_RESPONSE_WRITTEN);
   settle("g", "t", 1, 5);
   engine->methods->drain(engine);
   CHECK_EQ_INT(consume_end(&next), UK_OK);

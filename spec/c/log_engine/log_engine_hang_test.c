@@ -85,7 +85,7 @@ static void consume_one(int64_t offset)
   uint64_t delivery = asked->consume.delivery;
   check_end_of(asked, UK_OK, "");
   engine->methods->response_finished(engine, uk_slice_text("g"), uk_slice_text("i"), delivery,
-                                     true);
+                                     UK_RESPONSE_WRITTEN);
 }
 
 static int64_t committed(void)

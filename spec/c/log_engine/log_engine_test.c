@@ -529,7 +529,7 @@ static void consume_end(struct consume *consume)
   if (consume->operation.delivery > 0)
     engine->methods->response_finished(engine, consume->operation.group,
                                        consume->operation.instance, consume->operation.delivery,
-                                       true);
+                                       UK_RESPONSE_WRITTEN);
 }
 
 static enum uk_error commit(const struct uk_topic_partition_offset *offsets, size_t count)

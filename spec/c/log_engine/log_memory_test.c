@@ -234,7 +234,7 @@ static void consume(struct uk_engine *engine, const char *name)
   rig_call_wait(&call, &operation.operation);
   if (operation.delivery > 0)
     engine->methods->response_finished(engine, operation.group, operation.instance,
-                                       operation.delivery, true);
+                                       operation.delivery, UK_RESPONSE_WRITTEN);
   CHECK(operation.operation.error == UK_OK || operation.operation.error == UK_E_NO_MEMORY ||
         operation.operation.error == UK_E_NOT_FOUND);
 }

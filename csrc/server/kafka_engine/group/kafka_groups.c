@@ -269,12 +269,13 @@ void uk_kafka_groups_delete(struct uk_kafka_groups *groups, struct uk_delete_con
 }
 
 void uk_kafka_groups_response_finished(struct uk_kafka_groups *groups, struct uk_slice group,
-                                       struct uk_slice name, uint64_t delivery, bool complete)
+                                       struct uk_slice name, uint64_t delivery,
+                                       enum uk_response_outcome outcome)
 {
   pthread_mutex_lock(&groups->mutex);
   struct uk_kafka_group_member *member = find(groups, group, name);
   if (member != NULL && !member->is_takeover)
-    uk_kafka_instance_response_finished(member, delivery, complete);
+    uk_kafka_instance_response_finished(member, delivery, outcome);
   pthread_mutex_unlock(&groups->mutex);
 }
 

@@ -40,7 +40,8 @@ void uk_kafka_groups_list(struct uk_kafka_groups *groups, struct uk_consumers *o
 /* See uk_engine_methods.consume_expired. */
 void uk_kafka_groups_consume_expired(struct uk_kafka_groups *groups, struct uk_consume *operation);
 void uk_kafka_groups_response_finished(struct uk_kafka_groups *groups, struct uk_slice group,
-                                       struct uk_slice instance, uint64_t delivery, bool complete);
+                                       struct uk_slice instance, uint64_t delivery,
+                                       enum uk_response_outcome outcome);
 void uk_kafka_groups_drain(struct uk_kafka_groups *groups);
 /* Precondition: no operation is pending. The instances stay members of their groups: another
  * server, or this one after its restart, takes them over. */

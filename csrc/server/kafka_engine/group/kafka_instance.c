@@ -216,13 +216,13 @@ void uk_kafka_instance_free(struct uk_kafka_group_member *member)
 }
 
 void uk_kafka_instance_response_finished(struct uk_kafka_group_member *member, uint64_t delivery,
-                                         bool complete)
+                                         enum uk_response_outcome outcome)
 {
   struct uk_kafka_instance *instance = instance_of(member);
   if (delivery < instance->finished) /* of an instance that had this name before */
     return;
   instance->finished = delivery;
-  instance->complete = complete;
+  instance->outcome = outcome;
   if (instance->awaits || instance->migrates)
     uk_kafka_task_wake(&member->task);
 }

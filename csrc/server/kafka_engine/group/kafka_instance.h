@@ -17,6 +17,6 @@ void uk_kafka_instance_free(struct uk_kafka_group_member *member);
 
 /* The response with this delivery was written, in full or not. Under the mutex of the groups. */
 void uk_kafka_instance_response_finished(struct uk_kafka_group_member *member, uint64_t delivery,
-                                         bool complete);
+                                         enum uk_response_outcome outcome);
 
 #endif

@@ -66,14 +66,15 @@ void uk_kafka_instance_batches_take_response(struct uk_kafka_instance *instance)
   struct uk_kafka_group_member *member = &instance->member;
   pthread_mutex_lock(&member->groups->mutex);
   uint64_t finished = instance->finished;
-  bool complete = instance->complete, migrates = instance->migrates;
+  enum uk_response_outcome outcome = instance->outcome;
+  bool migrates = instance->migrates;
   instance->finished = 0;
   pthread_mutex_unlock(&member->groups->mutex);
   if (finished == 0 ||
-      !uk_deliveries_response_finished(&instance->delivery.numbers, finished, complete))
+      !uk_deliveries_response_finished(&instance->delivery.numbers, finished, outcome))
     return;
-  instance->metadata_due =
-    complete && migrates && member->settings.auto_commit && instance->delivery.plain;
+  instance->metadata_due = outcome == UK_RESPONSE_WRITTEN && migrates &&
+                           member->settings.auto_commit && instance->delivery.plain;
 }
 
 /* Waiting. */

@@ -98,12 +98,13 @@ void uk_kafka_instance_inbox_take(struct uk_kafka_instance *instance, int64_t no
 {
   struct uk_list arrived = {0};
   struct uk_kafka_request *request;
+  /* First the requests: what was known before a request came is then known here, too. */
+  uk_kafka_group_member_take_inbox(&instance->member, &arrived);
   if (!is_leaving(instance)) {
     uk_kafka_instance_batches_take_response(instance);
     uk_kafka_instance_batches_settle_held(instance);
     uk_kafka_commits_auto(&instance->member, now);
   }
-  uk_kafka_group_member_take_inbox(&instance->member, &arrived);
   while ((request = uk_kafka_requests_take(&arrived)) != NULL)
     take_request(instance, request, now);
 }

@@ -50,10 +50,11 @@ struct uk_kafka_instance {
   bool has_joined; /* it took partitions, perhaps none */
   bool has_served; /* a consume was answered */
   /* Under the mutex of the groups. */
-  uint64_t finished; /* the delivery whose response has finished since the task looked; 0 = none */
-  bool complete;     /* that response was written in full */
-  bool awaits;       /* requests wait for the last response: when it has finished, the task runs */
-  bool migrates;     /* its client sends requests to this server and to others */
+  uint64_t finished; /* the delivery of whose response more is known since the task looked; 0 =
+                        none */
+  enum uk_response_outcome outcome; /* of that response */
+  bool awaits;   /* requests wait for the last response: when it has finished, the task runs */
+  bool migrates; /* its client sends requests to this server and to others */
   /* The task's. */
   struct uk_kafka_delivery delivery;
   int64_t give_up_by; /* a revocation waits for the client until then, at most; 0: none waits */
