@@ -158,7 +158,7 @@ static size_t fill_record(struct uk_record *record, struct uk_record_header head
   static const char *const topics[] = {"t", "u", "tt"};
   *record = (struct uk_record){.topic = uk_slice_text(topics[next_random(seed) % 3]),
                                .partition = (int32_t)(next_random(seed) % 10),
-                               .offset = next_random(seed),
+                               .offset = next_random(seed) % 8,
                                .timestamp = (int64_t)next_random(seed) - 1,
                                .has_key = next_random(seed) % 2 != 0,
                                .has_value = next_random(seed) % 2 != 0,
@@ -190,6 +190,20 @@ static void check_record(const struct uk_record *got, const struct uk_record *wa
           uk_slice_equal(got->headers[i].value, wanted->headers[i].value));
 }
 
+/* The mark is that of the first such record. */
+static void check_mark(const struct uk_kafka_batch *batch, const struct uk_record *records,
+                       const struct uk_record *of)
+{
+  size_t i = 0;
+  while (records[i].offset != of->offset || records[i].partition != of->partition ||
+         !uk_slice_equal(records[i].topic, of->topic))
+    i++;
+  const struct uk_record_mark wanted = uk_record_mark_of(&records[i]);
+  const struct uk_record_mark got =
+    uk_kafka_batch_mark(batch, uk_kafka_name(of->topic).text, of->partition, of->offset);
+  CHECK(uk_record_mark_equal(&got, &wanted));
+}
+
 static void check_batch(const struct uk_kafka_batch *batch, const struct uk_record *records,
                         size_t count)
 {
@@ -201,6 +215,7 @@ static void check_batch(const struct uk_kafka_batch *batch, const struct uk_reco
     CHECK_EQ_INT(partition->number, records[i].partition);
     CHECK(uk_slice_is(records[i].topic, partition->topic.text));
     check_record(&got, &records[i]);
+    check_mark(batch, records, &records[i]);
   }
   CHECK(uk_kafka_batch_next(batch, &at, &got) == NULL);
 }
