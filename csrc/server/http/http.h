@@ -59,6 +59,7 @@ bool uk_http_wait(struct uk_http *http, int64_t until);
  * long as the engine takes, and its reply is written, for at most 5 seconds. Then accepts nobody
  * new, and refuses the rest with 503: a request that is arriving has a second to arrive completely.
  * Every other connection, even an idle one, ends with a 503, because a request may be on its way.
+ * Connections that wait to be accepted get it too; the library has at most 5 seconds to start them.
  * Then joins the threads and frees everything. */
 void uk_http_stop(struct uk_http *http);
 
