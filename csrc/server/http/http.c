@@ -187,6 +187,16 @@ static int64_t end_of_waiting(struct uk_http *http, int64_t began)
   return began + (atomic_load(&http->begun) > 0 ? REST_MILLISECONDS : IDLE_MILLISECONDS);
 }
 
+/* Waits until the refusals that the library had when the others were refused are written. A reply
+ * that a client does not read counts in `unsent`, too, and was waited for. */
+static void wait_for_refusals(struct uk_http *http)
+{
+  const struct timespec pause = {.tv_nsec = 1000000};
+  const int64_t until = uk_clock_monotonic() + http->start_milliseconds;
+  while (atomic_load(&http->in_hand) > atomic_load(&http->unsent) && uk_clock_monotonic() < until)
+    nanosleep(&pause, NULL);
+}
+
 /* Answers 503 to what was sent and is not in hand: also on connections that wait to be accepted, or
  * are being opened. The library would close them without an answer. */
 static void refuse_rest(struct uk_http *http)
@@ -197,6 +207,7 @@ static void refuse_rest(struct uk_http *http)
   while (uk_acceptor_drain(&http->acceptor) && uk_clock_monotonic() < end_of_waiting(http, began))
     nanosleep(&pause, NULL);
   uk_http_refuse_open(http);
+  wait_for_refusals(http);
 }
 
 /* MHD_stop_daemon aborts the process if a connection is still suspended, so there is no deadline

@@ -335,8 +335,12 @@ static bool refuse_stopping(struct uk_exchange *exchange)
 
 bool uk_exchange_begin(struct uk_exchange *exchange)
 {
+  if (exchange->in_hand)
+    return true;
+  atomic_fetch_add(&exchange->http->in_hand, 1); /* first: the stop counts after it has taken */
+  exchange->in_hand = uk_sockets_begin(&exchange->http->sockets, exchange->socket);
   if (!exchange->in_hand)
-    exchange->in_hand = uk_sockets_begin(&exchange->http->sockets, exchange->socket);
+    atomic_fetch_sub(&exchange->http->in_hand, 1);
   return exchange->in_hand;
 }
 
@@ -499,7 +503,7 @@ void uk_http_on_completed(void *context, struct MHD_Connection *connection, void
     return;
   *exchange_pointer = NULL;
   write_closing_response(exchange, code);
-  bool was_running = exchange->running;
+  const bool was_running = exchange->running, was_in_hand = exchange->in_hand;
   const bool complete = exchange->queued && code == MHD_REQUEST_TERMINATED_COMPLETED_OK;
   if (complete && !exchange->is_last)
     uk_sockets_end(&http->sockets, exchange->socket);
@@ -508,6 +512,8 @@ void uk_http_on_completed(void *context, struct MHD_Connection *connection, void
                         complete && exchange->request.status == 200);
   uk_exchange_release(exchange);
   atomic_fetch_sub(&http->begun, 1);
+  if (was_in_hand)
+    atomic_fetch_sub(&http->in_hand, 1);
   if (was_running)
     atomic_fetch_sub(&http->unsent, 1);
 }

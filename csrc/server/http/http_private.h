@@ -44,6 +44,7 @@ struct uk_http {
   atomic_bool refuses_open; /* connections, and those that the library starts from now on */
   atomic_int unanswered;    /* requests that a handler or the engine has not answered yet */
   atomic_int unsent;        /* requests passed to a handler whose reply is not completely written */
+  atomic_int in_hand;       /* see uk_exchange_begin; until the reply is written */
   atomic_int begun;         /* requests whose first line has been read, and that have not ended */
   atomic_int resuming;      /* threads inside MHD_resume_connection */
 
