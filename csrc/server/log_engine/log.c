@@ -288,6 +288,7 @@ static void *write_until_closed(void *argument)
   struct uk_log *log = argument;
   uk_log_writer_run(log);
   uk_log_mark_busy(log, true);
+  uk_log_write_queued_keys(log);
   uk_log_store_save_identity(log->store, log->stage.next_topic_id, true);
   uk_log_mark_busy(log, false);
   pthread_mutex_lock(&log->mutex);

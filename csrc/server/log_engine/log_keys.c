@@ -1,4 +1,5 @@
 #include "server/log_engine/log_keys.h"
+#include "server/log_engine/log_answer.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -121,7 +122,7 @@ static bool user_is_over(const struct uk_log_keys *keys, const struct uk_log_key
 
 /* Load. */
 
-static bool count_row(void *argument, struct uk_slice row, size_t length, bool whole)
+static bool count_row(void *argument, struct uk_slice row, size_t length, uint64_t end)
 {
   struct uk_log_keys *keys = argument;
   struct uk_log_key_user *user = use_user(keys, uk_log_key_row_user(row));
@@ -129,7 +130,11 @@ static bool count_row(void *argument, struct uk_slice row, size_t length, bool w
     return false;
   add(&user->now, cost(row, length));
   add(&keys->now, cost(row, length));
-  keys->damaged += !whole;
+  keys->damaged += end == 0;
+  if (end > keys->last_written)
+    uk_log_key_queue_find(&keys->queue, end, row);
+  if (end > keys->last_end)
+    keys->last_end = end;
   return true;
 }
 
@@ -146,21 +151,23 @@ static void start_clock(struct uk_log_keys *keys, bool any, int64_t epoch, int64
 enum uk_log_status uk_log_keys_load(struct uk_log_keys *keys, struct uk_log_view *view,
                                     int64_t epoch, int64_t monotonic)
 {
-  uint64_t last = 0;
   forget_users(keys);
+  uk_log_key_queue_clear(&keys->queue);
   keys->now = (struct uk_log_key_sum){0};
-  keys->damaged = 0;
-  enum uk_log_status status = uk_log_view_each_key(view, count_row, keys);
-  if (status != UK_LOG_OK)
-    return status;
-  status = uk_log_view_last_expiry(view, &last);
+  keys->damaged = keys->last_written = 0;
+  enum uk_log_status status = uk_log_view_last_expiry(view, &keys->last_written);
   if (status != UK_LOG_OK && status != UK_LOG_NOTHING)
     return status;
-  if (last > keys->last_end)
-    keys->last_end = last;
+  if (keys->last_written > keys->last_end)
+    keys->last_end = keys->last_written;
+  bool any = status == UK_LOG_OK;
+  status = uk_log_view_each_key(view, count_row, keys);
+  if (status != UK_LOG_OK)
+    return status;
+  any = any || !uk_log_key_queue_is_empty(&keys->queue);
   if (!keys->started)
-    start_clock(keys, status == UK_LOG_OK, epoch, monotonic);
-  keys->first_end = status == UK_LOG_OK ? 0 : UINT64_MAX;
+    start_clock(keys, any, epoch, monotonic);
+  keys->first_end = any ? 0 : UINT64_MAX;
   uk_log_keys_drop(keys);
   return UK_LOG_OK;
 }
@@ -174,7 +181,14 @@ enum uk_log_status uk_log_keys_put(struct uk_log_keys *keys, struct uk_log_store
   struct uk_log_key_user *user = use_user(keys, uk_log_key_row_user(row));
   if (user == NULL)
     return UK_LOG_NO_MEMORY;
-  enum uk_log_status status = uk_log_store_put_key(store, row, answer, &replaced);
+  enum uk_log_status status = UK_LOG_OK;
+  if (uk_log_key_queue_has(&keys->queue, row)) /* and is replaced now */
+    status = uk_log_key_queue_write(&keys->queue, store);
+  if (status == UK_LOG_OK)
+    status = uk_log_store_put_key(store, row, answer, &replaced);
+  if (status == UK_LOG_OK)
+    status =
+      uk_log_key_queue_add(&keys->queue, store, uk_log_answer_ends(uk_buffer_slice(answer)), row);
   if (status != UK_LOG_OK)
     return status;
   touch(keys, user);
@@ -208,6 +222,16 @@ static enum uk_log_status remove_key(struct uk_log_keys *keys, struct uk_log_sto
   return UK_LOG_OK;
 }
 
+static enum uk_log_status next_expiry(struct uk_log_keys *keys, struct uk_log_store *store,
+                                      uint64_t from, uint64_t *end, struct uk_slice *row)
+{
+  enum uk_log_status status = uk_log_store_next_expiry(store, from, end, row);
+  if (status != UK_LOG_NOTHING || uk_log_key_queue_is_empty(&keys->queue))
+    return status;
+  status = uk_log_key_queue_write(&keys->queue, store);
+  return status == UK_LOG_OK ? uk_log_store_next_expiry(store, from, end, row) : status;
+}
+
 /* Removes the first keys of all. */
 static enum uk_log_status trim_first(struct uk_log_keys *keys, struct uk_log_store *store,
                                      uint64_t time, unsigned *budget)
@@ -216,7 +240,7 @@ static enum uk_log_status trim_first(struct uk_log_keys *keys, struct uk_log_sto
   struct uk_slice row;
   uint64_t end;
   for (; status == UK_LOG_OK && *budget > 0; --*budget) {
-    status = uk_log_store_next_expiry(store, 0, &end, &row);
+    status = next_expiry(keys, store, 0, &end, &row);
     if (status != UK_LOG_OK)
       break;
     keys->next_first_end = end;
@@ -238,7 +262,7 @@ static enum uk_log_status trim_user(struct uk_log_keys *keys, struct uk_log_stor
   struct uk_slice row;
   uint64_t end;
   for (; *budget > 0 && user_is_over(keys, &user->next); --*budget) {
-    status = uk_log_store_next_expiry(store, user->next_oldest, &end, &row);
+    status = next_expiry(keys, store, user->next_oldest, &end, &row);
     if (status == UK_LOG_OK && uk_slice_equal(uk_log_key_row_user(row), user->node.name))
       status = remove_key(keys, store, time, end, row);
     if (status != UK_LOG_OK)
@@ -285,6 +309,7 @@ void uk_log_keys_keep(struct uk_log_keys *keys, uint64_t time)
   }
   keys->now = keys->next;
   keys->first_end = keys->next_first_end;
+  uk_log_key_queue_keep(&keys->queue);
   if (keys->next_short_until > atomic_load(&keys->short_until)) {
     atomic_store(&keys->short_until, keys->next_short_until);
     tell(keys, time);
@@ -297,6 +322,7 @@ void uk_log_keys_drop(struct uk_log_keys *keys)
   for (struct uk_log_key_user *user = keys->touched; user != NULL; user = user->next_touched)
     user->touched = false;
   keys->touched = NULL;
+  uk_log_key_queue_drop(&keys->queue);
   keys->next = keys->now;
   keys->next_first_end = keys->first_end;
   keys->next_short_until = atomic_load(&keys->short_until);

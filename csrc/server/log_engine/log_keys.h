@@ -12,7 +12,7 @@
 
 #include "server/engine/name_table.h"
 #include "server/log_engine/log.h"
-#include "server/log_engine/log_store.h"
+#include "server/log_engine/log_key_queue.h"
 #include "server/watch/error_log.h"
 
 /* The limits, unless a test sets others. */
@@ -43,12 +43,14 @@ struct uk_log_keys {
   int64_t began;
   bool started;
   uint64_t last_end; /* that was given */
+  struct uk_log_key_queue queue;
 
   struct uk_log_key_sum now, next;
   uint64_t first_end, next_first_end; /* none ends before; UINT64_MAX: there is none */
   struct uk_name_table users;
   struct uk_log_key_user *touched, *cached;
-  uint64_t damaged; /* rows, at the last load */
+  uint64_t damaged;      /* rows, at the last load */
+  uint64_t last_written; /* the last row of `expiries` then */
 
   /* Keys that end before this may have been removed early. */
   _Atomic uint64_t short_until;

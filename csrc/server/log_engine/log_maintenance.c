@@ -113,7 +113,7 @@ static enum uk_log_status trim_keys(struct uk_log *log, bool *more)
   if (status != UK_LOG_OK)
     return status;
   status = uk_log_keys_trim(&log->keys, log->store, time, true, &budget);
-  status = finish(log, status, budget < UK_LOG_MAINTENANCE_ROWS);
+  status = finish(log, status, budget < UK_LOG_MAINTENANCE_ROWS || log->keys.queue.written);
   if (status == UK_LOG_OK)
     uk_log_keys_keep(&log->keys, time);
   *more = *more || (status == UK_LOG_OK && budget == 0);
@@ -124,6 +124,23 @@ static enum uk_log_status trim_all(struct uk_log *log, bool *more)
 {
   enum uk_log_status status = trim(log, more);
   return status == UK_LOG_OK ? trim_keys(log, more) : status;
+}
+
+static enum uk_log_status write_queue(void *argument)
+{
+  struct uk_log *log = argument;
+  enum uk_log_status status = uk_log_store_begin(log->store);
+  if (status != UK_LOG_OK)
+    return status;
+  return finish(log, uk_log_key_queue_write(&log->keys.queue, log->store), true);
+}
+
+void uk_log_write_queued_keys(struct uk_log *log)
+{
+  if (log->broken || uk_log_key_queue_is_empty(&log->keys.queue))
+    return;
+  if (uk_log_store_run(log->store, write_queue, log) == UK_LOG_OK)
+    uk_log_key_queue_keep(&log->keys.queue);
 }
 
 struct step {

@@ -213,6 +213,9 @@ void uk_log_trust_keys(struct uk_log *log);
 /* log_maintenance: one bounded step of removing deleted and expired rows. `*more` is true when
  * there is more to do at once. Returns the status of its commit. */
 enum uk_log_status uk_log_maintain(struct uk_log *log, bool *more);
+/* At the end: a log that is closed has all rows of its keys. If it fails, the next open queues
+ * these keys again. */
+void uk_log_write_queued_keys(struct uk_log *log);
 
 /* True when time alone may give maintenance something to do. */
 bool uk_log_needs_maintenance(const struct uk_log *log);

@@ -11,6 +11,7 @@
 
 #include "common/clock.h"
 #include "common/directory.h"
+#include "server/log_engine/log_answer.h"
 #include "server/log_engine/log_store.h"
 
 enum {
@@ -358,5 +359,7 @@ void uk_log_salvage_key(struct uk_log_salvage *salvage, struct uk_slice row, str
   enum uk_log_status status = UK_LOG_NO_MEMORY;
   if (uk_buffer_append(&salvage->batch, answer.data, answer.length) == UK_OK)
     status = uk_log_store_put_key(salvage->store, row, &salvage->batch, &replaced);
+  if (status == UK_LOG_OK)
+    status = uk_log_store_put_expiry(salvage->store, uk_log_answer_ends(answer), row);
   wrote(salvage, status, answer.length + 2 * row.length + ROW_BYTES);
 }

@@ -19,7 +19,8 @@
  *   committed  u64 topic id, u32 partition, group -> u64 offset; sum
  *   purges     u64 topic id -> empty: the topic was deleted, and rows under its id may be left
  *   keys       u8 length of the user, user, idempotency key -> an answer (log_answer.h); sum
- *   expiries   u64 time -> the key of the row of `keys` that ends then; sum
+ *   expiries   u64 time -> the key of the row of `keys` that ends then; sum. The last few rows may
+ *              be missing: log_key_queue.h
  *
  * The last two are empty until "needs keys" stands in meta, with version 1. Their times are
  * microseconds of a clock that runs only while the server does (log_keys.h), each given once.
@@ -196,7 +197,11 @@ enum uk_log_status uk_log_store_purge(struct uk_log_store *store, uint64_t topic
                                       unsigned *budget);
 
 /* Idempotency keys. A row of `keys` is named by its key there. */
-enum { UK_LOG_KEY_ROW_MAX = 1 + UINT8_MAX + UK_IDEMPOTENCY_KEY_MAX };
+enum {
+  UK_LOG_KEY_ROW_MAX = 1 + UINT8_MAX + UK_IDEMPOTENCY_KEY_MAX,
+  UK_LOG_KEYS_QUEUED =
+    64 /* so many of the newest keys have no row in `expiries` yet (log_key_queue) */
+};
 /* The length of the row's key, written to `bytes`; 0 when the user or the key is too long. */
 size_t uk_log_key_row(uint8_t bytes[static UK_LOG_KEY_ROW_MAX], const struct uk_produce_key *key);
 /* The user of a row; empty when it can be none. */
@@ -205,10 +210,13 @@ struct uk_slice uk_log_key_row_user(struct uk_slice row);
 /* Finds the answer, which lives until the next write. DAMAGED: the row is. */
 enum uk_log_status uk_log_store_find_key(struct uk_log_store *store, struct uk_slice row,
                                          struct uk_slice *answer);
-/* Writes an answer and when it ends; appends the sum to `answer`. `*replaced` is the length of the
- * answer that stood there, or 0. */
+/* Writes an answer; appends the sum to `answer`. `*replaced` is the length of the answer that stood
+ * there, or 0; when that ended is removed. */
 enum uk_log_status uk_log_store_put_key(struct uk_log_store *store, struct uk_slice row,
                                         struct uk_buffer *answer, size_t *replaced);
+/* Writes when the row's key ends. */
+enum uk_log_status uk_log_store_put_expiry(struct uk_log_store *store, uint64_t end,
+                                           struct uk_slice row);
 
 /* Finds the first key that ends at or after `from`. The row lives until the next write. Removes
  * damaged rows on its way: they name none. */
@@ -253,10 +261,10 @@ enum uk_log_status uk_log_view_committed(struct uk_log_view *view, uint64_t topi
                                          int32_t partition, struct uk_slice group, int64_t *offset);
 
 /* For open: calls `each` for each row of `keys` until it returns false; `length` is the length of
- * its answer, and `whole` false when the row is damaged. */
+ * its answer, and `end` when it ends: 0 when the row is damaged. */
 enum uk_log_status uk_log_view_each_key(struct uk_log_view *view,
                                         bool (*each)(void *argument, struct uk_slice row,
-                                                     size_t length, bool whole),
+                                                     size_t length, uint64_t end),
                                         void *argument);
 /* When the last key ends. NOTHING when there is none. */
 enum uk_log_status uk_log_view_last_expiry(struct uk_log_view *view, uint64_t *end);

@@ -75,16 +75,17 @@ enum uk_log_status uk_log_store_find_key(struct uk_log_store *store, struct uk_s
 }
 
 /* Times are given in their order, mostly. */
-static int put_expiry(struct uk_log_store *store, uint64_t end, struct uk_slice row)
+enum uk_log_status uk_log_store_put_expiry(struct uk_log_store *store, uint64_t end,
+                                           struct uk_slice row)
 {
   uint8_t time[EXPIRY], bytes[UK_LOG_KEY_ROW_MAX + SUM];
   MDB_val key = expiry_key(time, end), value = {row.length + SUM, bytes};
   memcpy(bytes, row.data, row.length);
   uk_store_u32(bytes + row.length, uk_log_row_sum(&key, bytes, row.length));
   int rc = mdb_put(store->txn, store->tables[UK_LOG_EXPIRIES], &key, &value, MDB_APPEND);
-  if (rc != MDB_KEYEXIST)
-    return rc;
-  return mdb_put(store->txn, store->tables[UK_LOG_EXPIRIES], &key, &value, 0);
+  if (rc == MDB_KEYEXIST)
+    rc = mdb_put(store->txn, store->tables[UK_LOG_EXPIRIES], &key, &value, 0);
+  return uk_log_store_result(store, rc);
 }
 
 static int remove_expiry(struct uk_log_store *store, uint64_t end)
@@ -127,8 +128,6 @@ enum uk_log_status uk_log_store_put_key(struct uk_log_store *store, struct uk_sl
   store->next_has_keys = true;
   if (rc == 0)
     rc = put_key(store, &key, &value, replaced);
-  if (rc == 0)
-    rc = put_expiry(store, uk_log_answer_ends(uk_buffer_slice(answer)), row);
   return uk_log_store_result(store, rc);
 }
 
@@ -190,7 +189,7 @@ enum uk_log_status uk_log_store_remove_key(struct uk_log_store *store, uint64_t 
 
 enum uk_log_status uk_log_view_each_key(struct uk_log_view *view,
                                         bool (*each)(void *argument, struct uk_slice row,
-                                                     size_t length, bool whole),
+                                                     size_t length, uint64_t end),
                                         void *argument)
 {
   MDB_cursor *cursor;
@@ -202,8 +201,8 @@ enum uk_log_status uk_log_view_each_key(struct uk_log_view *view,
   if (rc == 0)
     rc = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
   while (rc == 0) {
-    bool whole = uk_log_key_row_read(&key, &value, &answer);
-    if (!each(argument, uk_slice_of(key.mv_data, key.mv_size), answer_length(&value), whole))
+    uint64_t end = uk_log_key_row_read(&key, &value, &answer) ? uk_log_answer_ends(answer) : 0;
+    if (!each(argument, uk_slice_of(key.mv_data, key.mv_size), answer_length(&value), end))
       return UK_LOG_NO_MEMORY;
     rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
   }

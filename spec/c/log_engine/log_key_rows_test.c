@@ -1,6 +1,6 @@
 /* The rows of idempotency keys: damage, what a check tells, what a salvage keeps, older formats and
- * programs, restored copies. For: log_store_keys.c, log_store_meta.c, log_check_keys.c,
- * log_check_rows.c, log_salvage.c, log_keys.c, log_replay.c. */
+ * programs, restored copies. For: log_key_queue.c, log_store_keys.c, log_store_meta.c,
+ * log_check_keys.c, log_check_rows.c, log_salvage.c, log_keys.c, log_replay.c. */
 #include "server/log_engine/log_answer.h"
 
 #include <stdlib.h>
@@ -255,9 +255,64 @@ static void a_missing_need_is_damage(void)
   checked_tells("");
   raw_delete_row("meta", raw_text("needs keys"));
   checked_tells("keys: has rows, but the row \"needs keys\" is missing\n");
-  raw_put_row("meta", raw_text("needs keys"), "\0\0\0\1", 4);
+  rig_remove();
+}
+
+/* After a crash. */
+static void the_newest_keys_may_lack_their_expiries(void)
+{
+  char key[20];
+  struct uk_log *log = keyed_open();
+  REQUIRE(log != NULL);
+  for (int i = 0; i <= UK_LOG_KEYS_QUEUED; i++) {
+    snprintf(key, sizeof key, "%d", i);
+    is_new(log, key, i);
+  }
+  uk_log_close(log);
+  CHECK_EQ_INT(rows_of("expiries"), UK_LOG_KEYS_QUEUED + 1);
+  for (int i = UK_LOG_KEYS_QUEUED; i >= 0; i--) {
+    checked_tells("");
+    snprintf(key, sizeof key, "%d", i);
+    raw_delete_row("expiries", expiry_of(key));
+  }
+  checked_tells("expiries: 0 rows for 65 keys\n");
+  rig_remove();
+}
+
+static void keys_that_lack_their_expiries_end_all_the_same(void)
+{
+  write_log();
+  const uint64_t last = uk_load_u64(expiry_of("c").mv_data);
   raw_delete_row("expiries", expiry_of("b"));
-  checked_tells("expiries: 2 rows for 3 keys\n");
+  raw_delete_row("expiries", expiry_of("c"));
+  struct uk_log_options options = keyed_options();
+  options.key_limits = (struct uk_log_key_limits){2, 1 << 20, 2, 1 << 20};
+  struct uk_log *log = rig_open(&options);
+  REQUIRE(log != NULL);
+  is_replay(log, "c", 2);
+  is_new(log, "d", 3);
+  uk_log_close(log);
+  CHECK_EQ_INT(rows_of("keys"), 2); /* of c and d */
+  CHECK_EQ_INT(rows_of("expiries"), 2);
+  CHECK(uk_load_u64(expiry_of("d").mv_data) > last);
+  CHECK_EQ_INT(uk_load_u64(expiry_of("c").mv_data), last);
+  rig_remove();
+}
+
+static void all_keys_may_lack_their_expiries(void)
+{
+  write_log();
+  const uint64_t last = uk_load_u64(expiry_of("c").mv_data);
+  raw_delete_row("expiries", expiry_of("a"));
+  raw_delete_row("expiries", expiry_of("b"));
+  raw_delete_row("expiries", expiry_of("c"));
+  struct uk_log *log = keyed_open();
+  REQUIRE(log != NULL);
+  is_replay(log, "a", 0);
+  is_new(log, "d", 3);
+  uk_log_close(log);
+  CHECK_EQ_INT(rows_of("expiries"), 4);
+  CHECK(uk_load_u64(expiry_of("d").mv_data) > last); /* the clock goes on from there */
   rig_remove();
 }
 
@@ -638,11 +693,141 @@ static void keys_are_counted_and_limited_as_in_a_simple_model(void)
       check_rows();
     check_sums();
   }
+  const size_t queued = keys.queue.now;
   uk_log_keys_free(&keys);
   uk_log_store_close(key_store);
   CHECK_EQ_INT(rows_of("keys"), sum_of(&committed, USERS).count);
-  CHECK_EQ_INT(rows_of("expiries"), sum_of(&committed, USERS).count);
+  CHECK_EQ_INT(rows_of("expiries") + queued, sum_of(&committed, USERS).count);
   rig_remove();
+}
+
+/* The queue of keys. */
+
+static struct uk_log_key_queue queue;
+
+static struct uk_slice queued_row(int number)
+{
+  static uint8_t bytes[UK_LOG_KEY_ROW_MAX];
+  char text[20];
+  snprintf(text, sizeof text, "%d", number);
+  const struct uk_produce_key key = key_of("u", text, 0);
+  return uk_slice_of((const char *)bytes, uk_log_key_row(bytes, &key));
+}
+
+static void queue_keys(int first, int count)
+{
+  for (int i = first; i < first + count; i++)
+    CHECK_EQ_INT(uk_log_key_queue_add(&queue, key_store, 1 + (uint64_t)i, queued_row(i)),
+                 UK_LOG_OK);
+}
+
+/* The table's rows, in the transaction: they are of the first keys, in their order. */
+static int written_keys(void)
+{
+  struct uk_slice row;
+  uint64_t end;
+  int count = 0;
+  while (uk_log_store_next_expiry(key_store, 1 + (uint64_t)count, &end, &row) == UK_LOG_OK) {
+    CHECK_EQ_INT(end, 1 + count);
+    CHECK(uk_slice_equal(row, queued_row(count)));
+    count++;
+  }
+  return count;
+}
+
+static bool open_queue(void)
+{
+  char message[UK_MESSAGE_SIZE];
+  queue = (struct uk_log_key_queue){.now = 0};
+  return uk_log_store_open(&key_store, rig_directory(), RIG_MAP_BYTES, true, message,
+                           sizeof message) == UK_OK &&
+         uk_log_store_begin(key_store) == UK_LOG_OK;
+}
+
+static void close_queue(void)
+{
+  uk_log_store_abort(key_store);
+  uk_log_store_close(key_store);
+  rig_remove();
+}
+
+static void commit_queue(void)
+{
+  CHECK_EQ_INT(uk_log_store_commit(key_store), UK_LOG_OK);
+  uk_log_key_queue_keep(&queue);
+  REQUIRE(uk_log_store_begin(key_store) == UK_LOG_OK);
+}
+
+static void drop_queue(void)
+{
+  uk_log_store_abort(key_store);
+  uk_log_key_queue_drop(&queue);
+  REQUIRE(uk_log_store_begin(key_store) == UK_LOG_OK);
+}
+
+static void a_full_queue_is_written(void)
+{
+  REQUIRE(open_queue());
+  CHECK(uk_log_key_queue_is_empty(&queue));
+  queue_keys(0, UK_LOG_KEYS_QUEUED);
+  CHECK(!uk_log_key_queue_is_empty(&queue));
+  CHECK_EQ_INT(written_keys(), 0);
+  commit_queue();
+  CHECK_EQ_INT(written_keys(), 0);
+  queue_keys(UK_LOG_KEYS_QUEUED, 1);
+  CHECK_EQ_INT(written_keys(), UK_LOG_KEYS_QUEUED + 1);
+  CHECK(uk_log_key_queue_is_empty(&queue));
+  CHECK(!uk_log_key_queue_has(&queue, queued_row(0)));
+  queue_keys(UK_LOG_KEYS_QUEUED + 1, 1); /* as long as the transaction lasts */
+  CHECK_EQ_INT(written_keys(), UK_LOG_KEYS_QUEUED + 2);
+  commit_queue();
+  queue_keys(UK_LOG_KEYS_QUEUED + 2, 1);
+  CHECK_EQ_INT(written_keys(), UK_LOG_KEYS_QUEUED + 2);
+  CHECK_EQ_INT(uk_log_key_queue_write(&queue, key_store), UK_LOG_OK);
+  CHECK_EQ_INT(written_keys(), UK_LOG_KEYS_QUEUED + 3);
+  close_queue();
+}
+
+static void a_transaction_that_fails_leaves_the_queue_as_it_was(void)
+{
+  REQUIRE(open_queue());
+  queue_keys(0, 3);
+  commit_queue();
+  queue_keys(3, 2);
+  CHECK(uk_log_key_queue_has(&queue, queued_row(4)));
+  drop_queue();
+  CHECK(!uk_log_key_queue_has(&queue, queued_row(3)));
+  for (int i = 0; i < 3; i++)
+    CHECK(uk_log_key_queue_has(&queue, queued_row(i)));
+  queue_keys(3, UK_LOG_KEYS_QUEUED);
+  CHECK_EQ_INT(written_keys(), UK_LOG_KEYS_QUEUED + 3);
+  drop_queue();
+  CHECK_EQ_INT(written_keys(), 0);
+  CHECK_EQ_INT(uk_log_key_queue_write(&queue, key_store), UK_LOG_OK);
+  CHECK_EQ_INT(written_keys(), 3);
+  drop_queue();
+  CHECK(!uk_log_key_queue_is_empty(&queue));
+  CHECK_EQ_INT(uk_log_key_queue_write(&queue, key_store), UK_LOG_OK);
+  commit_queue();
+  CHECK(uk_log_key_queue_is_empty(&queue));
+  close_queue();
+}
+
+/* What an open finds beyond the places is damage. */
+static void an_open_queues_what_it_finds(void)
+{
+  REQUIRE(open_queue());
+  queue_keys(0, 1);
+  uk_log_key_queue_clear(&queue);
+  CHECK(uk_log_key_queue_is_empty(&queue));
+  for (int i = 0; i <= UK_LOG_KEYS_QUEUED; i++)
+    uk_log_key_queue_find(&queue, 1 + (uint64_t)i, queued_row(i));
+  CHECK(uk_log_key_queue_has(&queue, queued_row(UK_LOG_KEYS_QUEUED - 1)));
+  CHECK(!uk_log_key_queue_has(&queue, queued_row(UK_LOG_KEYS_QUEUED)));
+  uk_log_key_queue_drop(&queue);
+  CHECK_EQ_INT(uk_log_key_queue_write(&queue, key_store), UK_LOG_OK);
+  CHECK_EQ_INT(written_keys(), UK_LOG_KEYS_QUEUED);
+  close_queue();
 }
 
 static void the_limits_of_keys(void)
@@ -666,6 +851,12 @@ int main(void)
   CHECK_RUN(names_of_rows_have_limits);
   CHECK_RUN(an_expiry_names_a_row_of_a_key);
   CHECK_RUN(a_missing_need_is_damage);
+  CHECK_RUN(the_newest_keys_may_lack_their_expiries);
+  CHECK_RUN(keys_that_lack_their_expiries_end_all_the_same);
+  CHECK_RUN(all_keys_may_lack_their_expiries);
+  CHECK_RUN(a_full_queue_is_written);
+  CHECK_RUN(a_transaction_that_fails_leaves_the_queue_as_it_was);
+  CHECK_RUN(an_open_queues_what_it_finds);
   CHECK_RUN(an_answer_to_other_records_is_damage);
   CHECK_RUN(a_salvaged_log_knows_its_keys);
   CHECK_RUN(a13_a_restored_copy_has_its_own_keys);

@@ -1521,10 +1521,10 @@ static bool repeats(int number)
   return keyed.command.replayed;
 }
 
-static bool count_key(void *argument, struct uk_slice row, size_t length, bool whole)
+static bool count_key(void *argument, struct uk_slice row, size_t length, uint64_t end)
 {
   (void)row, (void)length;
-  *(int *)argument += whole;
+  *(int *)argument += end > 0;
   return true;
 }
 
