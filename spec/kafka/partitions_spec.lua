@@ -89,7 +89,8 @@ describe("B7: a consume of a topic that does not exist", function()
   end)
 end)
 
--- Connections to the cluster look at their topics twice a second here, and learn that one is missing.
+-- Connections to the cluster look at their topics twice a second here, and learn that one is
+-- missing.
 describe("a topic that was created again", function()
   local NOTICED = 1500 -- milliseconds
 

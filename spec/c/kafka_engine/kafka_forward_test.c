@@ -790,9 +790,45 @@ static void A1_a_commit_within_the_batch_is_marked(void)
   const struct uk_record_mark mark = fake_mark(0);
   CHECK(uk_record_mark_equal(&metadata.committed, &mark));
   committed();
-  commit(&commits, "none", 3); /* before the batch */
-  CHECK(fake.commit_lists[0]->elems[0].metadata == NULL);
+  static const int64_t elsewhere[] = {3, 8}; /* before the batch; after a record of t/1 */
+  for (size_t i = 0; i < 2; i++) {
+    commit(&commits, "none", elsewhere[i]);
+    CHECK(fake.commit_lists[0]->elems[0].metadata == NULL);
+    committed();
+  }
+}
+
+/* The same for one that a consume carries: it bounds no auto-commit either. */
+static void A1_a_consumes_commit_that_was_sent_before_the_topic_changed_counts_for_nothing(void)
+{
+  static struct request first, waits, due;
+  serve(&first);
+  fake_pass(LEASE);
+  consume(&waits, id_of(&first));
+  also[0] = 6;
+  consume(&due, "none");
+  CHECK(strstr(fake.log, "commit(t/0=6)") != NULL);
+  renew();
   committed();
+  const struct uk_name_node *node = uk_name_table_next(&fake.groups->table, NULL);
+  const struct uk_kafka_group_member *member = (const struct uk_kafka_group_member *)node;
+  CHECK_EQ_INT(member->partitions.all[0].progress.position, 0);
+  CHECK_EQ_INT(member->partitions.all[0].progress.forwarded, UK_OFFSET_UNKNOWN);
+}
+
+/* A rebalance that brings the partition back does not make the commit newer. */
+static void A1_a_late_commit_is_skipped_after_a_rebalance(void)
+{
+  static struct request first, waits, late;
+  serve(&first);
+  wait_and_renew(&first, &waits);
+  fake_revoked(false);
+  fake_assigned("me", "t/0 t/1");
+  fake.log[0] = '\0';
+  also[0] = 5;
+  consume(&late, "none");
+  CHECK(late.skipped[0]);
+  CHECK(strstr(fake.log, "commit(t/0=5") == NULL);
 }
 
 /* Names. */
@@ -980,6 +1016,8 @@ int main(void)
   RUN(A1_a_commit_that_was_sent_before_the_topic_changed_counts_for_nothing);
   RUN(A1_a_new_instance_takes_no_commit_of_the_topic_before);
   RUN(A1_a_commit_within_the_batch_is_marked);
+  RUN(A1_a_late_commit_is_skipped_after_a_rebalance);
+  RUN(A1_a_consumes_commit_that_was_sent_before_the_topic_changed_counts_for_nothing);
   RUN(what_commits_name_is_checked);
   RUN(a_consume_that_commits_first_is_told_what_is_wrong);
   RUN(the_mark_of_what_is_committed_is_kept);

@@ -1310,6 +1310,22 @@ static void lose_topic(const char *text)
   fake.log[0] = '\0';
 }
 
+/* With `latest` too: what the server looks up is not the end. */
+static void A1_a_topic_that_was_missing_is_looked_up_from_its_first_record(void)
+{
+  static struct request request;
+  reset = UK_RESET_LATEST;
+  lose_topic("Subscribed topic not available: t: Broker: Unknown topic or partition");
+  fake.asks_starts = true;
+  consume(&request);
+  fake_answer(NULL);
+  fake.log[0] = '\0';
+  fake_assigned("me", "t/0");
+  CHECK_EQ_STR(fake.log, "starts(t/0=first)");
+  fake_started(0);
+  CHECK(strstr(fake.log, "assign(t/0@0)") != NULL);
+}
+
 static void A1_an_instance_whose_topic_was_missing_starts_at_its_first_record(void)
 {
   static const struct {
@@ -1575,6 +1591,7 @@ int main(void)
   RUN(A1_a_partition_that_comes_back_is_verified);
   RUN(A1_an_answer_about_what_is_revoked_is_not_used);
   RUN(A1_an_answer_may_come_after_the_end);
+  RUN(A1_a_topic_that_was_missing_is_looked_up_from_its_first_record);
   RUN(A1_an_instance_whose_topic_was_missing_starts_at_its_first_record);
   RUN(A1_a_committed_offset_in_a_topic_that_was_missing_counts);
   RUN(A1_of_many_partitions_a_few_are_verified_at_a_time);
