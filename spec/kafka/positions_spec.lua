@@ -88,8 +88,8 @@ local function values_of(client, topic)
   return values
 end
 
--- Polls until all values have arrived, and returns how many did not. A broker that has not heard yet
--- that a topic was created again acknowledges messages into the old one: they were not skipped.
+-- Polls until all values have arrived, and returns how many did not. A broker that has not heard
+-- yet that a topic was created again acknowledges messages into the old one: they were not skipped.
 function Reader:await(values)
   pcall(shell.eventually, PATIENCE, function()
     self:poll()
