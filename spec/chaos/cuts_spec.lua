@@ -9,12 +9,15 @@ local function exact(report)
   assert.same({}, report.faults)
 end
 
--- Without the headers, what a response that was cut carried is lost, and an unknown produce may be
--- stored.
+-- Without the headers, the server goes by what it sees of the connection to the proxy: if that is
+-- reset, the messages come again, although the client may have them all; if the proxy has read
+-- everything, what it then cuts is lost. An unknown produce may be stored.
+local PLAIN = { lost = "was not received", duplicated = "was received again" }
+
 local function plain(report)
   for _, fault in ipairs(report.faults) do
-    assert.equal("lost", fault.kind)
-    assert.truthy(fault.text:find("was not received", 1, true), fault.text)
+    assert.truthy(PLAIN[fault.kind], fault.kind)
+    assert.truthy(fault.text:find(PLAIN[fault.kind], 1, true), fault.text)
   end
 end
 
