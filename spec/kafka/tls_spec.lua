@@ -96,12 +96,18 @@ local function check_refused(server, cause)
     consume = function() return client:consume("g", "i", topic, { timeout = 5000 }) end,
   }
   for name, call in pairs(calls) do
-    local result, message, details = call()
-    assert.is_nil(result, name)
-    assert.equal(503, details.status, name .. ": " .. message)
-    assert.is_true(names(message, cause), name .. ": " .. message)
-    assert.is_true(details.retry_after ~= nil and details.retry_after >= 1, name)
-    said[#said + 1] = message
+    local last
+    -- The latest attempt to connect may have met its time limit, on a busy machine.
+    local named = pcall(shell.eventually, 60, function()
+      local result, message, details = call()
+      assert.is_nil(result, name)
+      assert.equal(503, details.status, name .. ": " .. message)
+      assert.is_true(details.retry_after ~= nil and details.retry_after >= 1, name)
+      last = message
+      return names(message, cause)
+    end)
+    assert.is_true(named, name .. ": " .. last)
+    said[#said + 1] = last
   end
   client:close()
   return table.concat(said, "\n")

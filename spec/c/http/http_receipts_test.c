@@ -68,6 +68,40 @@ static struct uk_receipts receipts;
 static _Atomic int64_t now;
 static int listener = -1;
 
+/* The thread may be at it. */
+
+static size_t lingering(void)
+{
+  pthread_mutex_lock(&receipts.mutex);
+  const size_t count = receipts.lingering_count;
+  pthread_mutex_unlock(&receipts.mutex);
+  return count;
+}
+
+static const struct uk_receipt *receipt_of(int socket)
+{
+  pthread_mutex_lock(&receipts.mutex);
+  const struct uk_receipt *receipt = receipts.sockets[socket];
+  pthread_mutex_unlock(&receipts.mutex);
+  return receipt;
+}
+
+static int socket_of(const struct uk_receipt *receipt)
+{
+  pthread_mutex_lock(&receipts.mutex);
+  const int socket = receipt->socket;
+  pthread_mutex_unlock(&receipts.mutex);
+  return socket;
+}
+
+static bool is_any_doubted(void)
+{
+  pthread_mutex_lock(&receipts.mutex);
+  const bool any = !uk_list_is_empty(&receipts.doubted);
+  pthread_mutex_unlock(&receipts.mutex);
+  return any;
+}
+
 static int64_t clock_of_test(void)
 {
   return atomic_load(&now);
@@ -232,9 +266,9 @@ static void the_next_request_says_that_a_reply_arrived(void)
   open_rig();
   reply_to(&reply, 7, 100);
   CHECK(tells(&reply, "W"));
-  CHECK(receipts.sockets[reply.server] == reply.receipt);
+  CHECK(receipt_of(reply.server) == reply.receipt);
   uk_receipts_next(&receipts, reply.server);
-  CHECK(receipts.sockets[reply.server] == NULL);
+  CHECK(receipt_of(reply.server) == NULL);
   uk_receipts_next(&receipts, reply.server);
   close(reply.client); /* without having read: it asked for more, so it has */
   uk_receipts_ask(&receipts, name);
@@ -306,7 +340,7 @@ static void only_the_last_reply_counts(void)
   open_rig();
   reply_to(&first, 7, 100);
   reply_to(&second, 8, 100);
-  CHECK(receipts.sockets[first.server] == NULL);
+  CHECK(receipt_of(first.server) == NULL);
   close(first.client);
   uk_receipts_ask(&receipts, name);
   CHECK(tells(&first, "W"));
@@ -381,7 +415,7 @@ static void the_next_request_ends_the_doubt(void)
   uk_receipts_ask(&receipts, name);
   uk_receipts_next(&receipts, reply.server);
   CHECK(tells(&reply, "WPW"));
-  CHECK(uk_list_is_empty(&receipts.doubted));
+  CHECK(!is_any_doubted());
   close(reply.client);
   CHECK(!close_server(&reply));
   close_rig();
@@ -430,15 +464,15 @@ static void a_connection_lingers_until_the_client_ends_it(void)
   int before = count_descriptors();
   reply_to(&reply, 7, 100);
   CHECK(close_server(&reply));
-  CHECK_EQ_INT(receipts.lingering_count, 1);
-  CHECK((fcntl(reply.receipt->socket, F_GETFD) & FD_CLOEXEC) != 0);
+  CHECK_EQ_INT(lingering(), 1);
+  CHECK((fcntl(socket_of(reply.receipt), F_GETFD) & FD_CLOEXEC) != 0);
   read_all(&reply);
   CHECK_EQ_INT(recv(reply.client, &byte, 1, 0), 0); /* the end is sent at once */
   close(reply.client);
   CHECK_EVENTUALLY(count_descriptors() == before);
   uk_receipts_ask(&receipts, name);
   CHECK(tells(&reply, "W"));
-  CHECK_EQ_INT(receipts.lingering_count, 0);
+  CHECK_EQ_INT(lingering(), 0);
   close_rig();
 }
 
@@ -514,9 +548,9 @@ static void the_oldest_gives_way(void)
     name = uk_slice_of(names[i], (size_t)snprintf(names[i], sizeof names[i], "n%d", i));
     reply_to(&replies[i], (uint64_t)i + 1, 100);
     CHECK(close_server(&replies[i]));
-    CHECK(receipts.lingering_count <= UK_RECEIPTS_LINGERING);
+    CHECK(lingering() <= UK_RECEIPTS_LINGERING);
   }
-  CHECK_EQ_INT(receipts.lingering_count, UK_RECEIPTS_LINGERING);
+  CHECK_EQ_INT(lingering(), UK_RECEIPTS_LINGERING);
   for (int i = 0; i < UK_RECEIPTS_LINGERING + 2; i++)
     close(replies[i].client);
   for (int i = 0; i < UK_RECEIPTS_LINGERING + 2; i++)
@@ -536,7 +570,7 @@ static void without_a_descriptor_a_reply_counts_as_arrived(void)
   CHECK_EQ_INT(setrlimit(RLIMIT_NOFILE, &none), 0);
   CHECK(!uk_receipts_closing(&receipts, reply.server));
   CHECK_EQ_INT(setrlimit(RLIMIT_NOFILE, &limit), 0);
-  CHECK(receipts.sockets[reply.server] == NULL);
+  CHECK(receipt_of(reply.server) == NULL);
   CHECK(tells(&reply, "W"));
   close(reply.server);
   close(reply.client);

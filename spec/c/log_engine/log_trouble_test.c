@@ -454,8 +454,9 @@ static void A14_deleting_makes_room_after_a_short_write(void)
 /* RLIM_INFINITY: none. In this process no write comes near it, unless the log makes one. */
 static atomic_ulong file_limit = RLIM_INFINITY;
 
-__attribute__((visibility("default"))) int getrlimit(__rlimit_resource_t resource,
-                                                     struct rlimit *limit)
+/* ThreadSanitizer calls it before it can follow memory. */
+__attribute__((visibility("default"), no_sanitize("thread"))) int
+getrlimit(__rlimit_resource_t resource, struct rlimit *limit)
 {
   const int result = (int)syscall(SYS_prlimit64, 0, resource, NULL, limit);
   if (resource == RLIMIT_FSIZE)
