@@ -136,7 +136,8 @@ static void consume_once(struct client *client)
   /* The server does not see every loss. */
   bool written = !lost || rand_r(&client->random) % 2 == 0;
   uk_groups_response_finished(groups, request.consume.group, request.consume.instance,
-                              request.consume.delivery, written, now);
+                              request.consume.delivery,
+                              written ? UK_RESPONSE_WRITTEN : UK_RESPONSE_FAILED, now);
   forget(&request);
 }
 
