@@ -6,6 +6,7 @@
 
 #include <stdarg.h>
 
+#include "call_log.h"
 #include "fake_kafka_reader.h"
 #include "server/kafka_engine/cluster/kafka_offsets.h"
 #include "server/kafka_engine/produce/kafka_key_topic.h"
@@ -30,14 +31,7 @@ static struct {
   int64_t since;
 } fake;
 
-__attribute__((format(printf, 1, 2))) static void note(const char *format, ...)
-{
-  size_t length = strlen(fake.log);
-  va_list arguments;
-  va_start(arguments, format);
-  vsnprintf(fake.log + length, sizeof fake.log - length, format, arguments);
-  va_end(arguments);
-}
+#define note(...) call_log_add(fake.log, sizeof fake.log, __VA_ARGS__)
 
 #define DID(wanted)                                                                                \
   do {                                                                                             \

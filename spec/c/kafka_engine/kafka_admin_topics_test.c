@@ -5,9 +5,9 @@
  * clock. */
 #include "server/kafka_engine/cluster/kafka_admin_private.h"
 
-#include <stdarg.h>
 #include <stdlib.h>
 
+#include "call_log.h"
 #include "check.h"
 #include "common/clock.h"
 #include "fault.h"
@@ -50,14 +50,7 @@ static struct {
   struct uk_kafka_check *checked;
 } fake;
 
-__attribute__((format(printf, 1, 2))) static void note(const char *format, ...)
-{
-  size_t length = strlen(fake.log);
-  va_list arguments;
-  va_start(arguments, format);
-  vsnprintf(fake.log + length, sizeof fake.log - length, format, arguments);
-  va_end(arguments);
-}
+#define note(...) call_log_add(fake.log, sizeof fake.log, __VA_ARGS__)
 
 #define CHECK_ASKED(wanted)                                                                        \
   do {                                                                                             \

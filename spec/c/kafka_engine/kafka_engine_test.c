@@ -4,9 +4,9 @@
  * order the parts close. The test fakes the parts, and logs each call. */
 #include "server/kafka_engine/kafka_engine.h"
 
-#include <stdarg.h>
 #include <stdlib.h>
 
+#include "call_log.h"
 #include "check.h"
 #include "common/clock.h"
 #include "counted_conf.h"
@@ -42,14 +42,7 @@ static char control, settings_, executor_, reaper_, blocking_, group_blocking_, 
 
 #define AS(type, part) ((struct type *)(void *)&(part))
 
-__attribute__((format(printf, 1, 2))) static void note(const char *format, ...)
-{
-  size_t length = strlen(fake.log);
-  va_list arguments;
-  va_start(arguments, format);
-  vsnprintf(fake.log + length, sizeof fake.log - length, format, arguments);
-  va_end(arguments);
-}
+#define note(...) call_log_add(fake.log, sizeof fake.log, __VA_ARGS__)
 
 #define CHECK_LOG(wanted)                                                                          \
   do {                                                                                             \

@@ -3,9 +3,8 @@
  *
  * The steps of a fetch and when it takes them: what it reads first, how long it waits, and how it
  * ends. librdkafka, the topics, the watermarks and the clock are the test's. */
+#include "call_log.h"
 #include "server/kafka_engine/fetch/kafka_fetch.h"
-
-#include <stdarg.h>
 
 #include "fake_kafka_reader.h"
 #include "fault.h"
@@ -38,14 +37,7 @@ static struct {
 
 static struct uk_kafka_fetches *fetches;
 
-__attribute__((format(printf, 1, 2))) static void note(const char *format, ...)
-{
-  size_t length = strlen(fake.log);
-  va_list arguments;
-  va_start(arguments, format);
-  vsnprintf(fake.log + length, sizeof fake.log - length, format, arguments);
-  va_end(arguments);
-}
+#define note(...) call_log_add(fake.log, sizeof fake.log, __VA_ARGS__)
 
 #define CHECK_LOG(wanted)                                                                          \
   do {                                                                                             \

@@ -4,9 +4,9 @@
  * test fakes librdkafka's producer, and logs each call. */
 #include "server/kafka_engine/produce/kafka_producer_handle.h"
 
-#include <stdarg.h>
 #include <stdlib.h>
 
+#include "call_log.h"
 #include "check.h"
 #include "counted_conf.h"
 #include "counted_seeds.h"
@@ -29,14 +29,7 @@ static struct uk_kafka_delivery_tag tags[3];
 static const struct uk_record records[3] = {
   {.topic = {"t", 1}}, {.topic = {"t", 1}}, {.topic = {"t", 1}}};
 
-__attribute__((format(printf, 1, 2))) static void note(const char *format, ...)
-{
-  size_t length = strlen(fake.log);
-  va_list arguments;
-  va_start(arguments, format);
-  vsnprintf(fake.log + length, sizeof fake.log - length, format, arguments);
-  va_end(arguments);
-}
+#define note(...) call_log_add(fake.log, sizeof fake.log, __VA_ARGS__)
 
 #define CHECK_LOG(wanted)                                                                          \
   do {                                                                                             \

@@ -4,9 +4,9 @@
  * one word for each call, "one" or "batch", with partition, key and value. */
 #include "server/kafka_engine/produce/kafka_send.h"
 
-#include <stdarg.h>
 #include <stdlib.h>
 
+#include "call_log.h"
 #include "check.h"
 #include "fault.h"
 #include "server/kafka_engine/rd/kafka_record.h"
@@ -25,14 +25,7 @@ static struct {
 
 static struct uk_kafka_delivery_tag tags[MANY];
 
-__attribute__((format(printf, 1, 2))) static void note(const char *format, ...)
-{
-  size_t length = strlen(fake.log);
-  va_list arguments;
-  va_start(arguments, format);
-  vsnprintf(fake.log + length, sizeof fake.log - length, format, arguments);
-  va_end(arguments);
-}
+#define note(...) call_log_add(fake.log, sizeof fake.log, __VA_ARGS__)
 
 /* "-" for none, '' for an empty one. */
 static void note_bytes(const void *data, size_t length)
