@@ -5,7 +5,6 @@
 #include <sys/socket.h>
 
 #include "common/gzip.h"
-#include "server/api/cors.h"
 #include "server/api/dispatch.h"
 #include "server/api/server_state.h"
 #include "server/http/http_lines.h"
@@ -233,7 +232,7 @@ static bool may_continue(struct uk_exchange *exchange)
   return !seen_all;
 }
 
-static void refuse_cut_off(struct uk_exchange *exchange)
+void uk_exchange_refuse_cut_off(struct uk_exchange *exchange)
 {
   uk_request_error(&exchange->request, UK_E_BAD_REQUEST,
                    "the request was cut off after %llu bytes of its body",
@@ -286,7 +285,7 @@ static enum MHD_Result collect(struct uk_exchange *exchange, const char *data, s
   exchange->received += length;
   if ((exchange->chunked || exchange->received < exchange->content_length) &&
       !may_continue(exchange)) {
-    refuse_cut_off(exchange);
+    uk_exchange_refuse_cut_off(exchange);
     exchange->abandoned = true;
     return MHD_NO;
   }
@@ -444,76 +443,4 @@ enum MHD_Result uk_http_on_request(void *context, struct MHD_Connection *connect
   enum MHD_Result result = collect(exchange, upload, *upload_size);
   *upload_size = 0;
   return result;
-}
-
-/* Whether there is a reply for a client whose connection the library closes without one. */
-static bool has_closing_response(struct uk_exchange *exchange, enum MHD_RequestTerminationCode code)
-{
-  struct uk_request *request = &exchange->request;
-  if (exchange->abandoned)
-    return true;
-  /* After a resume the library reads first. Whatever it meets there, the request was carried out,
-   * and its client may still read: a client that has shut down only its sending side does. */
-  if (atomic_load(&exchange->state) == UK_REPLIED) {
-    uk_exchange_finish(exchange);
-    return true;
-  }
-  bool timed_out = code == MHD_REQUEST_TERMINATED_TIMEOUT_REACHED;
-  if (code == MHD_REQUEST_TERMINATED_CLIENT_ABORT || (timed_out && exchange->at_end))
-    refuse_cut_off(exchange);
-  else if (timed_out)
-    uk_request_error(request, UK_E_REQUEST_TIMEOUT, NULL);
-  else
-    return false;
-  return true;
-}
-
-/* Ends a connection whose reply failed, perhaps before its first byte: uk_http_on_connection would
- * otherwise call the request malformed, although it was carried out. */
-static void end_output(const struct uk_exchange *exchange)
-{
-  shutdown(exchange->socket, SHUT_WR);
-}
-
-static void write_closing_response(struct uk_exchange *exchange,
-                                   enum MHD_RequestTerminationCode code)
-{
-  if (exchange->http->tls || (exchange->queued && code == MHD_REQUEST_TERMINATED_COMPLETED_OK))
-    return;
-  if (exchange->queued) {
-    end_output(exchange);
-    return;
-  }
-  if (!has_closing_response(exchange, code))
-    return;
-  uk_cors_add_headers(exchange->http->server->cors, &exchange->request);
-  if (exchange->request.reply.error == UK_OK)
-    uk_http_write_response(exchange->socket, &exchange->request);
-  else /* no memory for it */
-    end_output(exchange);
-}
-
-void uk_http_on_completed(void *context, struct MHD_Connection *connection, void **exchange_pointer,
-                          enum MHD_RequestTerminationCode code)
-{
-  struct uk_exchange *exchange = *exchange_pointer;
-  struct uk_http *http = context;
-  (void)connection;
-  if (exchange == NULL)
-    return;
-  *exchange_pointer = NULL;
-  write_closing_response(exchange, code);
-  const bool was_running = exchange->running, was_in_hand = exchange->in_hand;
-  const bool complete = exchange->queued && code == MHD_REQUEST_TERMINATED_COMPLETED_OK;
-  if (complete && !exchange->is_last)
-    uk_sockets_end(&http->sockets, exchange->socket);
-  if (exchange->request.receipt != NULL)
-    uk_receipts_written(&http->receipts, exchange->request.receipt,
-                        complete && exchange->request.status == 200);
-  uk_exchange_release(exchange);
-  atomic_fetch_sub(&http->begun, 1);
-  if (was_in_hand)
-    atomic_fetch_sub(&http->in_hand, 1);
-  if (was_running)
-    atomic_fetch_sub(&http->unsent, 1);
 }

@@ -74,6 +74,9 @@ void uk_exchange_finish(struct uk_exchange *exchange);
  * unless it says what was carried out. */
 enum MHD_Result uk_exchange_queue(struct uk_exchange *exchange);
 
+/* The reply says that the client stopped sending before the body was complete. */
+void uk_exchange_refuse_cut_off(struct uk_exchange *exchange);
+
 /* Takes the request in hand, once. False: the server stops, and has refused it already. */
 bool uk_exchange_begin(struct uk_exchange *exchange);
 

@@ -54,7 +54,7 @@ struct uk_http {
   size_t log_size;
 };
 
-/* http_exchange: callbacks for the library. `context` is a struct uk_http. */
+/* http_exchange, http_completion: callbacks for the library. `context` is a struct uk_http. */
 void *uk_http_on_uri(void *context, const char *uri, struct MHD_Connection *connection);
 enum MHD_Result uk_http_on_request(void *context, struct MHD_Connection *connection,
                                    const char *url, const char *method, const char *version,

@@ -1,4 +1,5 @@
-/* for: http.c, http_exchange.c, http_headers.c, http_refusal.c, http_reply.c, http_response.c
+/* for: http.c, http_exchange.c, http_completion.c, http_headers.c, http_refusal.c, http_reply.c,
+ * http_response.c
  *
  * What a request occupies is freed when it ends, whatever becomes of it. The test stands between
  * the server and the HTTP library: it sees what the library takes over, and can fail in its place.

@@ -1,4 +1,5 @@
-/* for: http.c, http_exchange.c, http_headers.c, http_refusal.c, http_reply.c, http_response.c
+/* for: http.c, http_exchange.c, http_completion.c, http_headers.c, http_refusal.c, http_reply.c,
+ * http_response.c
  *
  * Requests on the wire. The test plays the engine, which knows one operation, topics, and can hold
  * it until the test completes it. */

@@ -1,4 +1,4 @@
-/* for: http_exchange.c, http_reply.c, http_hangup.c
+/* for: http_exchange.c, http_completion.c, http_reply.c, http_hangup.c
  *
  * Requests that wait for the engine: their connections are suspended, and their clients watched.
  * The test plays the engine, and stands between the server and the HTTP library, so that it can
