@@ -286,24 +286,6 @@ static void a_request_that_is_arriving_has_a_second(void)
   }
 }
 
-static int connect_without_waiting(void)
-{
-  const char *address = uk_http_address(rig.server.http);
-  struct sockaddr_in to = {.sin_family = AF_INET,
-                           .sin_port = htons((uint16_t)atoi(strrchr(address, ':') + 1)),
-                           .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-  int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-  (void)!connect(fd, (const struct sockaddr *)&to, sizeof to);
-  return fd;
-}
-
-static bool is_connected(int fd)
-{
-  struct sockaddr_in peer;
-  socklen_t length = sizeof peer;
-  return getpeername(fd, (struct sockaddr *)&peer, &length) == 0;
-}
-
 static void an_idle_connection_has_twenty_milliseconds(void)
 {
   open_rig();
@@ -312,8 +294,9 @@ static void an_idle_connection_has_twenty_milliseconds(void)
   begin_stop_without_time();
   move_clock(19);
   CHECK(!has_answer(fd));
-  int late = connect_without_waiting(); /* it is not even connected */
-  CHECK(!is_connected(late));
+  int late =
+    wire_connect_without_waiting(uk_http_address(rig.server.http)); /* it is not even connected */
+  CHECK(!wire_is_connected(late));
   close(late);
   atomic_fetch_add(&time_of_test, 1);
   check_is_refused(fd);

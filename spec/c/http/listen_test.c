@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "wire.h"
 
 static char message[400];
 
@@ -488,38 +489,21 @@ static void says_why_a_unix_socket_cannot_be_made(void)
   CHECK_EQ_STR(message, "listen: unix:/proc/nowhere/at/all: No such file or directory");
 }
 
-static int connect_without_waiting(const char *address)
-{
-  struct sockaddr_in to = {.sin_family = AF_INET,
-                           .sin_port = htons((uint16_t)atoi(strrchr(address, ':') + 1)),
-                           .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-  int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-  (void)!connect(fd, (const struct sockaddr *)&to, sizeof to);
-  return fd;
-}
-
-static bool is_connected(int fd)
-{
-  struct sockaddr_in peer;
-  socklen_t length = sizeof peer;
-  return getpeername(fd, (struct sockaddr *)&peer, &length) == 0;
-}
-
 /* Connections that wait stay; new ones do not begin. */
 static void refuses_new_connections(void)
 {
   struct uk_listeners listener;
   REQUIRE(uk_listen(&listener, "127.0.0.1:0", message, sizeof message) == UK_OK);
-  int before = connect_without_waiting(listener.address);
-  CHECK_EVENTUALLY(is_connected(before));
+  int before = wire_connect_without_waiting(listener.address);
+  CHECK_EVENTUALLY(wire_is_connected(before));
   uk_listen_refuse(&listener);
-  int after = connect_without_waiting(listener.address);
+  int after = wire_connect_without_waiting(listener.address);
   int accepted = accept(listener.sockets[0], NULL, NULL);
   CHECK(accepted >= 0);
   CHECK_EQ_INT(send(before, "x", 1, 0), 1);
   char byte = 0;
   CHECK_EVENTUALLY(recv(accepted, &byte, 1, MSG_DONTWAIT) == 1);
-  CHECK(!is_connected(after));
+  CHECK(!wire_is_connected(after));
   CHECK(accept(listener.sockets[0], NULL, NULL) < 0);
   uk_listen_close(&listener);
   close(before);

@@ -1,6 +1,7 @@
 #include "wire.h"
 
 #include <arpa/inet.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -21,6 +22,23 @@ int wire_connect(const char *address)
   setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
   CHECK(connect(fd, (const struct sockaddr *)&to, sizeof to) == 0);
   return fd;
+}
+
+int wire_connect_without_waiting(const char *address)
+{
+  struct sockaddr_in to = {.sin_family = AF_INET,
+                           .sin_port = htons((uint16_t)atoi(strrchr(address, ':') + 1)),
+                           .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+  (void)!connect(fd, (const struct sockaddr *)&to, sizeof to);
+  return fd;
+}
+
+bool wire_is_connected(int fd)
+{
+  struct sockaddr_in peer;
+  socklen_t length = sizeof peer;
+  return getpeername(fd, (struct sockaddr *)&peer, &length) == 0;
 }
 
 void wire_send(int fd, const char *text)

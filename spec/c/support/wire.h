@@ -16,6 +16,9 @@ extern char wire_answer[WIRE_ANSWER_SIZE];
 
 /* `address` ends in ":PORT". */
 int wire_connect(const char *address);
+/* The socket may still be connecting. */
+int wire_connect_without_waiting(const char *address);
+bool wire_is_connected(int fd);
 
 void wire_send(int fd, const char *text);
 
