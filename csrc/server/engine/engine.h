@@ -160,7 +160,7 @@ struct uk_fetch {
   struct uk_sink sink;
 };
 
-/* What became of a response that delivers a batch, as far as it is known. */
+/* What is known so far of a response that delivers a batch. */
 enum uk_response_outcome {
   UK_RESPONSE_FAILED,  /* its client has not got all of it */
   UK_RESPONSE_WRITTEN, /* in full; nothing says that it did not arrive */

@@ -7,10 +7,9 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
-enum {
-  SILENCE = 5000
-}; /* milliseconds; a system acknowledges within 200, and repeats what is lost
-                            for longer only if the other one does not answer */
+/* Milliseconds. A system acknowledges within 200; it repeats what is lost for longer only if the
+ * other one does not answer. */
+enum { SILENCE = 5000 };
 
 enum uk_arrival uk_arrival_judge(const struct uk_socket_facts *facts, bool shut, bool late)
 {
@@ -31,7 +30,7 @@ static bool has_hung_up(int socket)
   return poll(&file, 1, 0) > 0 && (file.revents & POLLHUP) != 0;
 }
 
-/* Reads the state before the error: whoever closes the socket sets the error first. */
+/* Reads the state before the error: the system sets the error before it closes the socket. */
 enum uk_arrival uk_arrival_of(int socket, bool shut, bool late)
 {
   struct tcp_info info = {0};

@@ -197,11 +197,9 @@ enum uk_log_status uk_log_store_purge(struct uk_log_store *store, uint64_t topic
                                       unsigned *budget);
 
 /* Idempotency keys. A row of `keys` is named by its key there. */
-enum {
-  UK_LOG_KEY_ROW_MAX = 1 + UINT8_MAX + UK_IDEMPOTENCY_KEY_MAX,
-  UK_LOG_KEYS_QUEUED =
-    64 /* so many of the newest keys have no row in `expiries` yet (log_key_queue) */
-};
+enum { UK_LOG_KEY_ROW_MAX = 1 + UINT8_MAX + UK_IDEMPOTENCY_KEY_MAX };
+/* At most this many of the newest keys have no row in `expiries` yet (log_key_queue). */
+enum { UK_LOG_KEYS_QUEUED = 64 };
 /* The length of the row's key, written to `bytes`; 0 when the user or the key is too long. */
 size_t uk_log_key_row(uint8_t bytes[static UK_LOG_KEY_ROW_MAX], const struct uk_produce_key *key);
 /* The user of a row; empty when it can be none. */

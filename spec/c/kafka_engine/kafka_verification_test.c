@@ -337,7 +337,7 @@ static void deliver_until_it_ages(struct request *request)
   fake.log[0] = '\0';
 }
 
-/* Whoever reads all the time must not wait each time that the trust is gone. */
+/* A client that reads all the time must not wait each time that the trust is gone. */
 static void A1_a_position_is_verified_again_before_its_trust_is_gone(void)
 {
   static struct request request;
