@@ -90,10 +90,10 @@ local function key_ratios()
   end
   local function both(title, ...)
     local run = side(...)
-    compare(title, "requests/tick", function(round) return run(round, true) end, function(round) return run(round) end,
+    compare(title, "requests/s", function(round) return run(round, true) end, function(round) return run(round) end,
       "0.90")
   end
-  print "(q) what an idempotency key costs: requests for each tick of the server's processor time, with and without"
+  print "(q) what an idempotency key costs: requests for each second of the server's processor time, with and without"
   both("  durable single produces on one connection", 1, 3000, 1)
   both("  durable single produces on 64 connections", 64, 30000, 1)
   both("  durable batches of 1,000", 4, 400, 1000)
@@ -114,7 +114,7 @@ local function loop_ratios(lua)
     end
   end
   compare("(r) client:batches against consume and commit by hand, " .. lua .. ", batches of 1,000, each committed",
-    "batches/tick", side "loop", side "plain", "1.00")
+    "batches/s", side "loop", side "plain", "1.00")
   print("  requests for each batch: " .. describe(each.loop, "%.2f") .. ", by hand " .. describe(each.plain, "%.2f"))
   server.stop()
 end
