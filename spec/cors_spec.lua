@@ -1,4 +1,4 @@
--- for: server_origins.c
+-- for: server_texts.c
 --
 -- The option cors_origin of server.start and of `serve`. What every server does for browsers is in
 -- spec/contract.

@@ -4,8 +4,8 @@
 
 #include "binding/options.h"
 #include "binding/failure.h"
-#include "binding/server_origins.h"
 #include "binding/server_properties.h"
+#include "binding/server_texts.h"
 
 #define HANDLE_TYPE "upstash.kafka.server"
 
@@ -27,7 +27,8 @@ enum {
   PROPERTIES = SLOTS,
   PROPERTY_FILES,
   CORS_ORIGIN,
-  LAST_SLOT = CORS_ORIGIN
+  BEHIND_PROXY,
+  LAST_SLOT = BEHIND_PROXY
 };
 
 #define SLOT(name, slot)                                                                           \
@@ -56,9 +57,23 @@ static const struct uk_lua_option rows[] = {ROW(listen, UK_OPTION_TEXT, false),
                                             ROW(max_body_bytes, UK_OPTION_INTEGER, false),
                                             ROW(max_message_bytes, UK_OPTION_INTEGER, false),
                                             SLOT(cors_origin, CORS_ORIGIN),
+                                            SLOT(behind_proxy, BEHIND_PROXY),
                                             ROW(tls_cert, UK_OPTION_TEXT, false),
                                             ROW(tls_key, UK_OPTION_TEXT, false),
                                             {.name = NULL}};
+
+static void read_lists(lua_State *L, struct uk_server_options *options,
+                       const struct uk_lua_blame *blame)
+{
+  const struct uk_lua_texts origins =
+    uk_lua_server_read_texts(L, CORS_ORIGIN, "cors_origin", "an origin", blame);
+  const struct uk_lua_texts proxies =
+    uk_lua_server_read_texts(L, BEHIND_PROXY, "behind_proxy", "an address", blame);
+  options->cors_origins = origins.texts;
+  options->cors_origin_count = origins.count;
+  options->proxies = proxies.texts;
+  options->proxy_count = proxies.count;
+}
 
 int uk_lua_server_start(lua_State *L)
 {
@@ -71,7 +86,7 @@ int uk_lua_server_start(lua_State *L)
   uk_lua_read_options(L, ARGUMENT, false, rows, &options, SLOTS, &blame);
   uk_lua_server_read_properties(L, (struct uk_lua_property_slots){PROPERTIES, PROPERTY_FILES},
                                 &options, &blame);
-  uk_lua_server_read_origins(L, CORS_ORIGIN, &options, &blame);
+  read_lists(L, &options, &blame);
   struct handle *handle = lua_newuserdata(L, sizeof *handle);
   *handle = (struct handle){.process = getpid()};
   luaL_getmetatable(L, HANDLE_TYPE);

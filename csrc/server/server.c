@@ -215,7 +215,7 @@ static enum uk_error start_http(struct uk_server *server, const struct uk_server
   enum uk_error error = read_pem(&cert, "tls_cert", options->tls_cert, message, size);
   if (error == UK_OK)
     error = read_pem(&key, "tls_key", options->tls_key, message, size);
-  const struct uk_http_options http = {
+  struct uk_http_options http = {
     .server = server,
     .listen = options->listen,
     .threads = options->threads > 0 ? (unsigned)options->threads : default_threads(),
@@ -225,6 +225,8 @@ static enum uk_error start_http(struct uk_server *server, const struct uk_server
     .tls_cert = cert,
     .tls_key = key,
   };
+  if (error == UK_OK)
+    error = uk_proxies_read(&http.proxies, options->proxies, options->proxy_count, message, size);
   if (error == UK_OK)
     error = uk_http_start(&server->http, &http, message, size);
   free(cert);

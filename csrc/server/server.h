@@ -33,6 +33,8 @@ struct uk_server_options {
   int64_t max_message_bytes;
   const char *const *cors_origins; /* allowed origins of pages; see api/cors.h. NULL: any */
   size_t cors_origin_count;
+  const char *const *proxies; /* addresses that may name their clients; see client_address.h */
+  size_t proxy_count;
   const char *tls_cert; /* PEM files; both or neither */
   const char *tls_key;
 };

@@ -135,6 +135,7 @@ enum uk_error uk_http_start(struct uk_http **out, const struct uk_http_options *
   http->max_body_bytes = options->max_body_bytes;
   http->max_header_bytes = options->max_header_bytes;
   http->max_connections = options->max_connections;
+  http->proxies = options->proxies;
   http->send_milliseconds = SEND_MILLISECONDS;
   http->start_milliseconds = START_MILLISECONDS;
   http->tls = options->tls_cert != NULL;

@@ -35,6 +35,7 @@ struct uk_http_options {
   size_t max_header_bytes;        /* request line and headers together; see UK_HTTP_REPLY_ROOM */
   size_t max_body_bytes;          /* applies after decompression too */
   const char *tls_cert, *tls_key; /* PEM texts, or both NULL */
+  struct uk_proxies proxies;      /* trusted to name their clients */
 };
 
 /* UK_OK: its addresses are taken, and connections wait for uk_http_accept. Otherwise `message`

@@ -23,11 +23,12 @@ struct uk_exchange {
   bool early; /* uk_request_reply_early was called; for the operation's threads */
 
   /* From the headers. */
-  uint64_t content_length; /* 0 if absent */
-  size_t line_bytes;       /* request line with its CRLF; without the method until `begun` */
-  size_t header_bytes;     /* request line and headers as received */
-  size_t entry_bytes;      /* what the library stores about them besides their text */
-  const char *body_start;  /* see uk_http_chunk_holds; NULL: unknown */
+  uint64_t content_length;   /* 0 if absent */
+  size_t line_bytes;         /* request line with its CRLF; without the method until `begun` */
+  size_t header_bytes;       /* request line and headers as received */
+  size_t entry_bytes;        /* what the library stores about them besides their text */
+  const char *body_start;    /* see uk_http_chunk_holds; NULL: unknown */
+  struct uk_slice forwarded; /* the last X-Forwarded-For; data NULL if absent */
   bool has_length, chunked, bad_framing, bad_lines, expects_continue, accepts_gzip, is_gzip,
     bad_encoding;
 

@@ -28,6 +28,15 @@ struct uk_slice uk_http_header(struct MHD_Connection *connection, const char *na
   return trim_end(uk_slice_of(value, length));
 }
 
+struct uk_client_address uk_http_peer(struct MHD_Connection *connection)
+{
+  const union MHD_ConnectionInfo *info =
+    MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+  if (info == NULL || info->client_addr == NULL)
+    return (struct uk_client_address){0};
+  return uk_client_address_of(info->client_addr);
+}
+
 struct uk_slice uk_exchange_header(const struct uk_request *request, const char *name)
 {
   return uk_http_header(uk_exchange_of(request)->connection, name);
@@ -131,6 +140,11 @@ static void read_fetch_mode(struct uk_exchange *exchange, struct uk_slice value)
   exchange->request.browser.unscripted = is(value, "navigate") || is(value, "no-cors");
 }
 
+static void read_forwarded(struct uk_exchange *exchange, struct uk_slice value)
+{
+  exchange->forwarded = value;
+}
+
 #define NAMED(text)                                                                                \
   {                                                                                                \
     text, sizeof text - 1                                                                          \
@@ -157,6 +171,7 @@ static void read_header(void *argument, struct uk_slice name, struct uk_slice va
     {NAMED("Origin"), read_origin, false},
     {NAMED("Sec-Fetch-Site"), read_fetch_site, false},
     {NAMED("Sec-Fetch-Mode"), read_fetch_mode, false},
+    {NAMED("X-Forwarded-For"), read_forwarded, false},
   };
   struct uk_exchange *exchange = argument;
   exchange->entry_bytes += ENTRY_BYTES;
@@ -170,6 +185,24 @@ static void read_header(void *argument, struct uk_slice name, struct uk_slice va
   }
 }
 
+/* Sets the client's address. A proxy that does not name its clients hides them behind one address.
+ */
+static void find_client(struct uk_exchange *exchange)
+{
+  struct uk_http *http = exchange->http;
+  const struct uk_client_address peer = uk_http_peer(exchange->connection);
+  exchange->request.client = uk_proxies_resolve(&http->proxies, &peer, exchange->forwarded);
+  if (http->proxies.count == 0 || !uk_proxies_hold(&http->proxies, &peer) ||
+      !uk_client_address_equals(&exchange->request.client, &peer))
+    return;
+  char text[UK_CLIENT_ADDRESS_SIZE];
+  uk_client_address_write(&peer, text);
+  uk_alarm_raise(&http->unforwarded,
+                 "the proxy %s sent a request without an address in X-Forwarded-For; such "
+                 "requests count as those of one client",
+                 text);
+}
+
 void uk_exchange_read_headers(struct uk_exchange *exchange, const char *method, const char *version)
 {
   const union MHD_ConnectionInfo *info =
@@ -180,4 +213,5 @@ void uk_exchange_read_headers(struct uk_exchange *exchange, const char *method, 
   exchange->body_start = exchange->http->lines_are_kept ? method + exchange->header_bytes : NULL;
   struct header_visit visit = {true, read_header, exchange};
   MHD_get_connection_values_n(exchange->connection, MHD_HEADER_KIND, visit_header, &visit);
+  find_client(exchange);
 }

@@ -13,6 +13,7 @@
 #include "server/http/http_receipts.h"
 #include "server/http/http_sockets.h"
 #include "server/http/listen.h"
+#include "server/watch/error_log.h"
 
 typedef enum MHD_Result uk_queue_response(struct MHD_Connection *connection, unsigned int status,
                                           struct MHD_Response *response);
@@ -29,6 +30,8 @@ struct uk_http {
   struct uk_hangups hangups;   /* clients of suspended connections */
   struct uk_sockets sockets;
   struct uk_receipts receipts; /* of replies that were written */
+  struct uk_proxies proxies;
+  struct uk_alarm unforwarded; /* a proxy that names no client; never cleared */
   size_t max_body_bytes;
   unsigned max_connections;
   size_t max_header_bytes;

@@ -9,6 +9,7 @@
 #include "common/error.h"
 #include "common/protocol.h"
 
+#include "server/request/client_address.h"
 #include "server/request/receipt.h"
 
 struct uk_server;
@@ -61,6 +62,7 @@ struct uk_request {
   const struct uk_credential *credential;         /* NULL if the endpoint needs none */
   const char *allow; /* the path's methods, in the arena; only for OPTIONS and after a 405 */
   struct uk_browser browser;
+  struct uk_client_address client; /* what limits for each address count by */
 
   /* The handler's own, until the reply is sent. */
   struct uk_arena arena;

@@ -62,6 +62,7 @@ static void has_the_documented_defaults(void)
   CHECK_EQ_INT(options.max_body_bytes, 16777216);
   CHECK_EQ_INT(options.max_message_bytes, 1048576);
   CHECK_EQ_INT(options.cors_origin_count, 0);
+  CHECK_EQ_INT(options.proxy_count, 0);
   CHECK(options.username == NULL && options.password == NULL && options.brokers == NULL);
   CHECK(options.tls_cert == NULL && options.tls_key == NULL);
 }
@@ -122,6 +123,7 @@ static void the_budget_holds_one_instance(void)
 
 static void names_the_missing_text(void)
 {
+  static const char *const proxy = "proxy";
   const struct uk_kafka_property property = {.name = "client.id", .value = "x"};
   const struct uk_server_options good = options_for("texts");
   struct {
@@ -136,6 +138,7 @@ static void names_the_missing_text(void)
     {good, "brokers: HOST:PORT,... expected, got nothing"},
     {good, "tls_cert: missing; tls_cert and tls_key must be given together"},
     {good, "tls_key: missing; tls_cert and tls_key must be given together"},
+    {good, "behind_proxy: an IPv4 or IPv6 address or \"unix\" expected, got \"proxy\""},
   };
   cases[0].options.listen = "";
   cases[1].options.username = "";
@@ -146,6 +149,8 @@ static void names_the_missing_text(void)
   cases[5].options.brokers = "";
   cases[6].options.tls_key = "x";
   cases[7].options.tls_cert = "x";
+  cases[8].options.proxies = &proxy;
+  cases[8].options.proxy_count = 1;
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     CHECK_EQ_INT(try_to_start(&cases[i].options), UK_E_BAD_REQUEST);
     CHECK_EQ_STR(message, cases[i].message);

@@ -44,6 +44,8 @@ local OPTIONS = {
     about = "respond before messages are on disk: a power cut may damage the log; not with --brokers" },
   { name = "cors-origin", value = "ORIGIN", kind = "name", many = true,
     about = "allow pages of this origin, such as https://app.example.com; may be repeated; none: no page" },
+  { name = "behind-proxy", value = "ADDRESS", kind = "name", many = true,
+    about = "the address of a proxy in front, whose X-Forwarded-For names the client; may be repeated" },
   { name = "tls-cert", value = "FILE", kind = "name",
     about = "serve HTTPS with this certificate (PEM); requires --tls-key" },
   { name = "tls-key", value = "FILE", kind = "name", about = "the key of the certificate (PEM)" },
@@ -51,7 +53,7 @@ local OPTIONS = {
 
 local PASSED_ON = { "listen", "data", "prefetch_bytes", "prefetch_budget", "partitions", "idempotency_window",
   "threads", "max_connections", "max_header_bytes", "max_body_bytes", "max_message_bytes", "map_bytes", "cors_origin",
-  "tls_cert", "tls_key" }
+  "behind_proxy", "tls_cert", "tls_key" }
 
 local function environment(variable)
   local value = os.getenv(variable)

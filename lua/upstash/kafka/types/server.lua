@@ -23,6 +23,7 @@
 ---@field max_body_bytes integer?
 ---@field max_message_bytes integer?
 ---@field cors_origin string|string[]|nil pages that browsers may call from: "https://HOST[:PORT]", "*" or "none"
+---@field behind_proxy string|string[]|nil addresses of proxies whose X-Forwarded-For names the client, or "unix"
 ---@field tls_cert string? PEM file; requires tls_key
 ---@field tls_key string? PEM file; requires tls_cert
 
