@@ -1247,6 +1247,11 @@ describe("fail", function()
     assert.same({ nil, "it broke" }, { result, text })
   end)
 
+  it("E8: replaces the control characters of its text", function()
+    local _, text, details = client:fail(client:prepare("topics"), "tls_failed", "\27[31m\r\n\0\194\155 \255é")
+    assert.same({ "?[31m????? ?é", text }, { text, details.error })
+  end)
+
   it("A3: says how to get the messages of a consume again, and where they begin", function()
     local request = client:prepare("consume", "g", "i", "t")
     assert.equal("the instance's next consume, commit or delete_consumer acknowledges the messages of this response. "

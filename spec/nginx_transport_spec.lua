@@ -1,6 +1,7 @@
 -- Calls inside a real nginx, over its sockets.
 
 local canned = require "spec.support.canned_server"
+local certificates = require "spec.support.certificates"
 local cjson = require "cjson"
 local folder = require "spec.support.folder"
 local name_server = require "spec.support.name_server"
@@ -94,6 +95,21 @@ describe("in nginx, a call", function()
       failure)
     assert.equal(24, server:committed("unreadable", topic))
     own:close()
+  end)
+
+  it("E8: reads responses of 8 MiB by default, and not one byte more", function()
+    local function code_of(bytes, options)
+      local body = "{}"
+      local large = canned.start { "accept", "read", canned.answer(200, body .. (" "):rep(bytes - #body)) }
+      local client = remote.new(nginx, { url = large.url, retries = 0, max_response_bytes = options })
+      local topics, _, details = client:topics()
+      client:close()
+      large:finish()
+      return topics and "read" or details.code
+    end
+    local most = 8 * 1024 * 1024
+    assert.same({ "read", "response_too_large", "read" },
+      { code_of(most), code_of(most + 1), code_of(most + 1, most + 1) })
   end)
 
   it("D9: sends the environment's credentials to no other URL", function()
@@ -329,6 +345,19 @@ describe("in nginx, TLS", function()
     _, message, details = client({ url = server.url }):topics()
     assert.equal("tls_failed", details.code)
     assert.truthy(message:find("nginx verifies host names, not addresses", 1, true), message)
+  end)
+
+  it("E8: is 1.2 at least, whatever lua_ssl_protocols offers", function()
+    for version, code in pairs { tls1_1 = "tls_failed", tls1_2 = "bad_response" } do
+      local old = certificates.serve(place, { cert = cert, key = place .. "/here.key", version = version })
+      local lax = support.start { environment = { OPENSSL_CONF = old.every_version }, locations = remote.LOCATION,
+        http = "lua_ssl_protocols TLSv1.1 TLSv1.2; lua_ssl_ciphers ALL:@SECLEVEL=0; lua_socket_log_errors off;" }
+      local _, message, details = client({ url = old.url, verify = false }, lax):topics()
+      lax:stop()
+      old:stop()
+      assert.equal(code, details.code, message)
+      assert.equal(code == "tls_failed", message:find("before 1.2", 1, true) ~= nil, message)
+    end
   end)
 
   it("accepts any certificate if verify is false, on a connection that verifying clients never get", function()

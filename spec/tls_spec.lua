@@ -77,6 +77,28 @@ describe("TLS", function()
     assert.is_table(server:client({ verify = false }):topics())
   end)
 
+  it("E8: is 1.2 at least, whatever OpenSSL would accept", function()
+    local key = place .. "/here.key"
+    for version, code in pairs { tls1_1 = "tls_failed", tls1_2 = "bad_response" } do
+      local old = certificates.serve(place, { cert = cert, key = key, version = version })
+      local status, out = shell.run(("%s -e %s"):format(shell.lua, shell.quote(([[
+        local client = require("upstash.kafka").new { url = %q, username = "u", password = "p", ca_file = %q, retries = 0 }
+        print(select(3, client:topics()).code)]]):format(old.url, cert))),
+        { environment = { OPENSSL_CONF = old.every_version } })
+      old:stop()
+      assert.same({ 0, code .. "\n" }, { status, out })
+    end
+  end)
+
+  it("E8: replaces the control characters of a name in a certificate that is for another host", function()
+    local named, key = certificates.self_signed(place, "here\27[31m")
+    local other = support.start { tls_cert = named, tls_key = key }
+    local _, message, details = other:client({ ca_file = named, retries = 0 }):topics()
+    other:stop()
+    assert.equal("tls_failed", details.code)
+    assert.truthy(message:find("here?[31m", 1, true), message)
+  end)
+
   it("ends the wait of a consumer when a message arrives", function()
     local client, topic = server:client { ca_file = cert }, support.name "wait"
     assert(client:create_topic(topic, { partitions = 1 }))

@@ -205,6 +205,7 @@ bool uk_lua_decode_metadata_one(lua_State *L, struct uk_response_reader *reader)
 {
   struct decoder decoder = begin(L, reader, 4);
   struct uk_response_object object;
+  reader->messages = 0; /* counted below */
   if (!uk_response_list(reader))
     return false;
   if (!uk_response_element(reader, &object, &uk_shape_metadata)) {

@@ -9,6 +9,7 @@
 #include "client/call.h"
 #include "client/framing.h"
 #include "common/clock.h"
+#include "common/utf8.h"
 
 /* One call. */
 struct call {
@@ -446,6 +447,19 @@ static enum uk_error check_code(lua_State *L)
   return error;
 }
 
+/* Replaces the control characters of the string at `index`, which may quote a server. */
+static void replace_controls(lua_State *L, int index)
+{
+  size_t length;
+  const char *text = lua_tolstring(L, index, &length);
+  char *copy = lua_newuserdata(L, length + 1);
+  memcpy(copy, text, length);
+  uk_utf8_replace_controls(copy, length);
+  lua_pushlstring(L, copy, length);
+  lua_replace(L, index);
+  lua_pop(L, 1);
+}
+
 /* Reads argument 3 of fail: nil or a string. */
 static struct uk_slice check_text(lua_State *L)
 {
@@ -455,6 +469,7 @@ static struct uk_slice check_text(lua_State *L)
     return text;
   if (lua_type(L, 4) != LUA_TSTRING)
     uk_lua_misuse_type(L, &blame, "text", "string", 4);
+  replace_controls(L, 4);
   text.data = lua_tolstring(L, 4, &text.length);
   return text;
 }

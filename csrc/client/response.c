@@ -134,6 +134,12 @@ static bool open_object(struct uk_response_object *object, const struct uk_shape
   return true;
 }
 
+/* True when a list of such elements has one for each message of a request. */
+static bool counts_messages(const struct uk_shape *shape)
+{
+  return shape == &uk_shape_metadata || shape == &shape_outcome;
+}
+
 bool uk_response_element(struct uk_response_reader *reader, struct uk_response_object *object,
                          const struct uk_shape *shape)
 {
@@ -144,6 +150,8 @@ bool uk_response_element(struct uk_response_reader *reader, struct uk_response_o
     return false;
   if (shape != &uk_shape_header)
     reader->element++;
+  if (counts_messages(shape) && reader->messages > 0 && reader->element > reader->messages)
+    return uk_response_counted(reader);
   return want(reader, event, UK_JSON_OBJECT, shape->noun, "an object") &&
          open_object(object, shape);
 }
@@ -278,6 +286,7 @@ void uk_response_set_topic(struct uk_response_position *position, struct uk_slic
   const size_t length = topic.length < UK_TOPIC_NAME_MAX ? topic.length : UK_TOPIC_NAME_MAX;
   if (length > 0)
     memcpy(position->topic, topic.data, length);
+  uk_utf8_replace_controls(position->topic, length);
   position->topic[length] = '\0';
 }
 
@@ -305,6 +314,18 @@ void uk_response_first(char *body, size_t length, struct uk_response_position *p
 
 /* Failures. */
 
+/* The text of an error in the body, without control characters: it ends up in logs and on
+ * terminals. */
+static struct uk_slice take_error_text(struct uk_json_reader *json)
+{
+  struct uk_slice text = json->string;
+  if (text.length > ERROR_TEXT_MAX)
+    text.length = uk_utf8_valid_prefix(text.data, ERROR_TEXT_MAX);
+  if (text.length > 0)
+    uk_utf8_replace_controls(json->data + (text.data - json->data), text.length);
+  return text;
+}
+
 /* Reads the field whose key was just read. False when the rest of the body is not read. */
 static bool take_failure_field(struct uk_client_failure *failure, struct uk_json_reader *json)
 {
@@ -316,7 +337,7 @@ static bool take_failure_field(struct uk_client_failure *failure, struct uk_json
   if (text && event != UK_JSON_STRING)
     return false;
   if (text && json->string.length > 0)
-    failure->message = json->string;
+    failure->message = take_error_text(json);
   failure->has_results = list && event == UK_JSON_ARRAY;
   if (failure->has_results)
     return false; /* the list is read later, and reading changes the body */
@@ -334,8 +355,6 @@ static void read_failure(struct uk_client_failure *failure, char *body, size_t l
     return;
   while (uk_json_next(&json) == UK_JSON_KEY && take_failure_field(failure, &json))
     continue;
-  if (failure->message.length > ERROR_TEXT_MAX)
-    failure->message.length = uk_utf8_valid_prefix(failure->message.data, ERROR_TEXT_MAX);
 }
 
 bool uk_response_failed(struct uk_client_failure *failure, int status, int64_t retry_after,
@@ -369,7 +388,7 @@ static void take_result_field(struct uk_response_reader *reader, struct uk_produ
   case UK_FIELD_PARTITION: result->partition = reader->integer; break;
   case UK_FIELD_OFFSET: result->offset = reader->integer; break;
   case UK_FIELD_TIMESTAMP: result->timestamp = reader->integer; break;
-  case UK_FIELD_ERROR: result->message = reader->value; break;
+  case UK_FIELD_ERROR: result->message = take_error_text(&reader->json); break;
   default:
     result->status = reader->integer >= 100 && reader->integer <= 999 ? (int)reader->integer : 0;
     result->error = uk_error_from_status(result->status);

@@ -98,7 +98,8 @@ void uk_response_open(struct uk_response_reader *reader, char *body, size_t leng
 /* Opens a body that is a list. */
 bool uk_response_list(struct uk_response_reader *reader);
 
-/* Opens the next object of the list; false at its end. */
+/* Opens the next object of the list; false at its end. Fails at the first metadata or result beyond
+ * `messages`: a list that never ends is not read. */
 bool uk_response_element(struct uk_response_reader *reader, struct uk_response_object *object,
                          const struct uk_shape *shape);
 
@@ -110,8 +111,8 @@ bool uk_response_object(struct uk_response_reader *reader, struct uk_response_ob
  * the end of the object. */
 int uk_response_field(struct uk_response_reader *reader, struct uk_response_object *object);
 
-/* Call it at the end of a list: fails unless the list had one element per message of the
- * request. */
+/* Call it at the end of a list of metadata: fails unless the list had one element per message of
+ * the request. */
 bool uk_response_counted(struct uk_response_reader *reader);
 
 /* Fails if anything follows. Returns UK_OK when the whole response was valid. */
@@ -121,7 +122,7 @@ enum uk_error uk_response_close(struct uk_response_reader *reader);
  * body. */
 void uk_response_first(char *body, size_t length, struct uk_response_position *position);
 
-/* Stores a topic, truncated to UK_TOPIC_NAME_MAX. */
+/* Stores a topic, truncated to UK_TOPIC_NAME_MAX, without control characters. */
 void uk_response_set_topic(struct uk_response_position *position, struct uk_slice topic);
 
 /* Sets the error unless one is set. */
@@ -133,8 +134,9 @@ void uk_response_fail_json(struct uk_response_reader *reader);
 struct uk_client_failure {
   enum uk_error error;
   int status;
-  int64_t retry_after;             /* seconds, -1 = none */
-  struct uk_slice message;         /* in the body or in `text`; data NULL: the error's own text */
+  int64_t retry_after;     /* seconds, -1 = none */
+  struct uk_slice message; /* in the body or in `text`, without control characters; data NULL:
+                                      the error's own text */
   char text[UK_FAILURE_TEXT_SIZE]; /* for a message that is not in the body */
   bool has_results;                /* see uk_response_results */
   struct uk_json_reader results;   /* a reader of the body, in front of their list */
@@ -157,7 +159,7 @@ bool uk_response_failed(struct uk_client_failure *failure, int status, int64_t r
 struct uk_produce_result {
   enum uk_error error; /* UK_OK: stored, and the last four fields say where */
   int status;
-  struct uk_slice message; /* of the error */
+  struct uk_slice message; /* of the error, without control characters */
   struct uk_slice topic;
   int64_t partition, offset, timestamp;
 };

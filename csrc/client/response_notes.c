@@ -5,6 +5,7 @@
 
 #include "client/framing.h"
 #include "common/protocol.h"
+#include "common/utf8.h"
 
 static bool is_name(struct uk_slice name, const char *wanted)
 {
@@ -23,6 +24,7 @@ static void copy(char *text, size_t most, struct uk_slice value)
 {
   const size_t length = value.length < most ? value.length : most;
   memcpy(text, value.data, length);
+  uk_utf8_replace_controls(text, length);
   text[length] = '\0';
 }
 

@@ -16,7 +16,8 @@ struct uk_response_notes {
 };
 
 /* Takes the value of a header, if it is one of them. `name` in any case. Ignores an ID that is not
- * 1 to 64 visible ASCII characters, and clips the list of partitions. */
+ * 1 to 64 visible ASCII characters, clips the list of partitions, and replaces its control
+ * characters. */
 void uk_response_notes_take(struct uk_response_notes *notes, struct uk_slice name,
                             struct uk_slice value);
 

@@ -61,6 +61,7 @@ enum uk_error uk_transport_begin(struct uk_transport *transport,
   transport->message[0] = '\0';
   transport->body = response->body;
   transport->framing = (struct uk_framing){.headed = false};
+  transport->header_bytes = 0;
   transport->retry_after = -1;
   transport->notes = (struct uk_response_notes){.replayed = false};
   const enum uk_error error = uk_transport_handle_prepare(transport);

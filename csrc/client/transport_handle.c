@@ -77,11 +77,15 @@ static size_t take_body(char *data, size_t size, size_t count, void *context)
   return uk_buffer_append(body, data + fits, bytes - fits) == UK_OK ? bytes : 0;
 }
 
+/* Ends the transfer at the first line over the limit: curl keeps every line. */
 static size_t take_header(char *data, size_t size, size_t count, void *context)
 {
   struct uk_transport *transport = context;
   const struct uk_slice line = uk_slice_of(data, size * count);
   struct uk_slice value;
+  transport->header_bytes += line.length;
+  if (transport->header_bytes > UK_RESPONSE_HEADERS_MAX)
+    return 0;
   uk_framing_line(&transport->framing, line);
   uk_response_notes_line(&transport->notes, line);
   if (uk_framing_header(line, "Retry-After", &value))
@@ -137,6 +141,8 @@ static void set_constants(struct uk_transport *transport)
   curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)options->connect_timeout);
   curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, options->verify ? 1L : 0L);
   curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, options->verify ? 2L : 0L);
+  curl_easy_setopt(curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2); /* and later */
+  curl_easy_setopt(curl, CURLOPT_PROXY_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
   curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, transport->message);
   curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body);
   curl_easy_setopt(curl, CURLOPT_WRITEDATA, transport);

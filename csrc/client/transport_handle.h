@@ -11,6 +11,10 @@
 #include "client/response_notes.h"
 #include "client/settings.h"
 
+/* The most bytes of all header lines of a transfer together: those of interim responses and of a
+ * proxy, and trailers, too. */
+enum { UK_RESPONSE_HEADERS_MAX = 64 << 10 };
+
 struct uk_transport {
   const struct uk_settings *settings;
   CURL *curl;               /* NULL until the first transfer */
@@ -28,6 +32,7 @@ struct uk_transport {
   /* Of the transfer under way. */
   struct uk_buffer *body;
   struct uk_framing framing;
+  size_t header_bytes; /* of the header lines so far */
   int64_t retry_after; /* seconds, -1 = none */
   struct uk_response_notes notes;
   unsigned sends;

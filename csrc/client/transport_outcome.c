@@ -1,8 +1,10 @@
 #include "client/transport_outcome.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "client/proxy.h"
+#include "common/utf8.h"
 
 /* The errors for the codes of curl; any other code is TRANSPORT_FAILED. */
 static const struct {
@@ -45,9 +47,28 @@ static bool is_unsent(enum uk_error error)
   return error == UK_E_CONNECT_FAILED || error == UK_E_RESOLVE_FAILED || error == UK_E_TLS_FAILED;
 }
 
+/* The error for headers that are too long. UK_OK when the code has another reason. */
+static enum uk_error header_error(struct uk_transport *transport, CURLcode code)
+{
+  if (code == CURLE_OUT_OF_MEMORY && transport->sends > 0 && !transport->framing.headed) {
+    /* curl says the same of both. */
+    snprintf(transport->message, sizeof transport->message,
+             "out of memory, or a line of the response's headers is over 100 KB");
+    return UK_E_NO_MEMORY;
+  }
+  if (code != CURLE_WRITE_ERROR || transport->header_bytes <= UK_RESPONSE_HEADERS_MAX)
+    return UK_OK;
+  snprintf(transport->message, sizeof transport->message,
+           "the headers of the response are over %d bytes", UK_RESPONSE_HEADERS_MAX);
+  return UK_E_BAD_RESPONSE;
+}
+
 static enum uk_error error_of(struct uk_transport *transport, CURLcode code)
 {
-  enum uk_error error = listed_error(code);
+  enum uk_error error = header_error(transport, code);
+  if (error != UK_OK)
+    return error;
+  error = listed_error(code);
   if (code == CURLE_WRITE_ERROR && transport->body->error != UK_OK) {
     transport->message[0] = '\0';
     return transport->body->error == UK_E_TOO_LARGE ? UK_E_RESPONSE_TOO_LARGE : UK_E_NO_MEMORY;
@@ -84,6 +105,8 @@ static void name_proxy(struct uk_transport *transport, enum uk_error error)
 enum uk_error uk_transport_outcome(struct uk_transport *transport, CURLcode code)
 {
   const enum uk_error error = error_of(transport, code);
+  /* curl quotes the server: the names in its certificate, for example. */
+  uk_utf8_replace_controls(transport->message, strlen(transport->message));
   name_proxy(transport, error);
   return error;
 }

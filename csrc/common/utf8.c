@@ -1,5 +1,7 @@
 #include "common/utf8.h"
 
+#include <string.h>
+
 #include "common/scan.h"
 
 static inline bool is_continuation(unsigned char byte)
@@ -75,4 +77,21 @@ size_t uk_utf8_encode(char *out, uint32_t code)
   }
   out[0] = (char)(lead[length] | code);
   return length;
+}
+
+/* True when the character of that length is a control character. */
+static bool is_control(const char *at, size_t length)
+{
+  const unsigned char *s = (const unsigned char *)at;
+  return length == 1 ? s[0] < 0x20 || s[0] == 0x7f : length == 2 && s[0] == 0xc2 && s[1] < 0xa0;
+}
+
+void uk_utf8_replace_controls(char *data, size_t length)
+{
+  for (size_t at = 0, step; at < length; at += step) {
+    const size_t whole = uk_utf8_character(data + at, length - at);
+    step = whole > 0 ? whole : 1;
+    if (whole == 0 || is_control(data + at, whole))
+      memset(data + at, '?', step);
+  }
 }

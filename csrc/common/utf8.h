@@ -20,6 +20,10 @@ static inline bool uk_utf8_valid(const char *data, size_t length)
   return uk_utf8_valid_prefix(data, length) == length;
 }
 
+/* Replaces each byte of a control character (C0, DEL, C1), and each byte that is not well-formed
+ * UTF-8, by '?'. */
+void uk_utf8_replace_controls(char *data, size_t length);
+
 /* Writes the character at `out`, which has room for 4 bytes, and returns its length. Precondition:
  * `code` is a Unicode scalar value. */
 size_t uk_utf8_encode(char *out, uint32_t code);

@@ -4,6 +4,7 @@
 --     -- "ours" is self-signed
 --     local cert, key = certificates.issue(place, "ours", "client", { password = "secret" })
 
+local folder = require "spec.support.folder"
 local shell = require "spec.support.shell"
 
 local certificates = {}
@@ -43,6 +44,31 @@ function certificates.issue(place, authority, name, options)
   end
   openssl(words)
   return cert, key
+end
+
+-- For the variable OPENSSL_CONF.
+local EVERY_VERSION = [[
+openssl_conf = start
+[start]
+ssl_conf = ssl
+[ssl]
+system_default = every
+[every]
+MinProtocol = TLSv1
+CipherString = ALL:@SECLEVEL=0
+]]
+
+--- Serves one version of TLS, such as "tls1_1", and answers every request with a page that is not
+-- JSON. Returns it with its `url`, its `port`, the path of a
+-- configuration of OpenSSL that accepts every version (`every_version`), and a method `stop`.
+function certificates.serve(place, options)
+  local conf = place .. "/every_version.cnf"
+  folder.write(conf, EVERY_VERSION)
+  local process = shell.start("openssl " .. shell.words { "s_server", "-accept", "127.0.0.1:0", "-www",
+    "-cert", options.cert, "-key", options.key, "-" .. options.version }, { environment = { OPENSSL_CONF = conf } })
+  local port = process:expect "ACCEPT [%d.]+:(%d+)"
+  return { every_version = conf, port = port, url = "https://127.0.0.1:" .. port,
+    stop = function() process:remove() end }
 end
 
 return certificates

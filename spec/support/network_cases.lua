@@ -302,6 +302,75 @@ local function cases(describe, it, new, features)
         details)
     end)
 
+    it("E8: of 64 KiB of headers is none; of one byte more it is bad_response, which is not retried", function()
+      local first = "HTTP/1.1 200 OK\r\nContent-Length: " .. #METADATA .. "\r\n"
+      local line = "X: " .. ("x"):rep(3995) .. "\r\n"
+      local function lines(bytes)
+        local whole = math.floor(bytes / #line) - 1
+        return line:rep(whole) .. "Y: " .. ("y"):rep(bytes - whole * #line - 5) .. "\r\n"
+      end
+      local left = 65536 - #first - 2
+      local whole = "send " .. first .. lines(left) .. "\r\n" .. METADATA
+      local server = canned.start { "accept", "read", whole, "read", whole }
+      local own = client_of(server)
+      for _ = 1, 2 do assert.equal(7, assert(own:produce("t", "v")).offset) end
+      own:close()
+      server:finish()
+      local details, log = fails({ "accept", "read", "send " .. first .. lines(left + 1) .. "\r\n" .. METADATA, "gone",
+        "nobody" }, { retries = 3, retry_delay = 1 }, function(client) return client:topics() end)
+      assert.same({ error = "the headers of the response are over 65536 bytes", code = "bad_response",
+        retriable = false }, details)
+      assert.equal(1, #log)
+    end)
+
+    it("E8: of trailers and interim responses that have no end is bad_response", function()
+      local line = "X: " .. ("x"):rep(995) .. "\r\n"
+      for _, bytes in ipairs { "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n" .. line:rep(70),
+        ("HTTP/1.1 103 Early Hints\r\n" .. line .. "\r\n"):rep(70) } do
+        local details, log = fails { "accept", "read", "send " .. bytes, "gone" }
+        assert.same({ "bad_response", "the headers of the response are over 65536 bytes" },
+          { details.code, details.error })
+        assert.equal(1, #log)
+      end
+    end)
+
+    it("E8: of a header line that is too long for libcurl says so", function()
+      local details = fails { "accept", "read", "send HTTP/1.1 200 OK\r\nX: " .. ("x"):rep(120000), "gone" }
+      local texts = { bad_response = "the headers of the response are over 65536 bytes",
+        no_memory = "out of memory, or a line of the response's headers is over 100 KB" }
+      assert.equal(texts[details.code], details.error)
+    end)
+
+    it("E8: of more results than messages is found at the first of them", function()
+      local function produce(client) return client:produce_many("t", { { value = "a" }, { value = "b" } }) end
+      local item = METADATA:sub(2, -2)
+      for status, body in pairs {
+        [200] = "[" .. (item .. ","):rep(3) .. "!",
+        [503] = '{"error":"some","status":503,"results":[' .. (item .. ","):rep(3) .. "!",
+      } do
+        local details = fails({ "accept", "read", canned.answer(status, body) }, nil, produce)
+        assert.same({ "bad_response", "the response: metadata of 2 messages expected, got 3" },
+          { details.code, details.error })
+      end
+      local details = fails { "accept", "read", canned.answer(200, "[" .. (item .. ","):rep(2) .. "!") }
+      assert.equal("the response: one metadata expected, got more", details.error)
+    end)
+
+    it("E8: has no control characters in its text", function()
+      local text, clean = '"\\u001b]0;x\\u0007\\r\\nb\\u0000\\u009b31m\\u007f é"', "?]0;x???b???31m? é"
+      local details = fails { "accept", "read", canned.answer(400, '{"error":' .. text .. ',"status":400}') }
+      assert.equal(clean, details.error)
+      details = fails({ "accept", "read", canned.answer(503, '{"error":' .. text .. ',"status":503,"results":['
+        .. METADATA:sub(2, -2) .. ',{"error":' .. text .. ',"status":400}]}') }, nil,
+        function(client) return client:produce_many("t", { { value = "a" }, { value = "b" } }) end)
+      assert.same({ clean, clean }, { details.error, details.results[2].error })
+      local body = '[{"topic":' .. text .. ',"partition":3,"offset":17,"timestamp":1,"key":"' .. ("x"):rep(2000)
+      details = fails({ "accept", "read", canned.answer(200, body), "close" }, { max_response_bytes = 1000 },
+        function(client) return client:fetch("t", 3, 17) end)
+      assert.equal('the response is over max_response_bytes (at topic "' .. clean .. '", partition 3, offset 17)',
+        details.error)
+    end)
+
     it("B11: carries a Retry-After date in each of the three formats", function()
       local function delay_of(value)
         return fails({ "accept", "read", canned.answer(429, "{}", { "Retry-After: " .. value }) }).retry_after

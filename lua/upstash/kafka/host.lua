@@ -8,6 +8,7 @@ local ngx = rawget(_G, "ngx")
 ---@class upstash.kafka.Host
 ---@field inside boolean whether this is nginx (OpenResty, nginx's Lua or stream module, resty)
 ---@field poll_max number the longest poll of a loop, in milliseconds
+---@field max_response_bytes integer? the default of that option; nil: core's
 ---@field environment_note string what a message about a missing environment variable adds
 ---@field pcall fun(client: upstash.kafka.Client, wait: upstash.kafka.LoopWait, method: string, ...): boolean, any, ...
 --- like pcall of the client's method, which gives up soon after the wait must end
@@ -51,6 +52,7 @@ end
 ---@type upstash.kafka.Host
 local nginx = {
   inside = true,
+  max_response_bytes = 8 * 1024 * 1024, -- decoding one holds up all requests of the worker
   poll_max = 500, -- a loop that must end waits for the poll under way
   environment_note = " (nginx hides it without an env directive)",
   sleep = function(milliseconds) ngx.sleep(milliseconds / 1000) end,

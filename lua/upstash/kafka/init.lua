@@ -36,7 +36,7 @@ local ENVIRONMENT = {
 ---@field ca_file string? PEM file of certificates to trust
 ---@field proxy string? URL of a proxy, "" for none; default: the environment's. Never used for a server on this machine
 ---@field idempotent boolean? the server honours Idempotency-Key: retries a produce like a fetch; default false
----@field max_response_bytes integer? default 128 MiB
+---@field max_response_bytes integer? default 128 MiB, in nginx 8 MiB
 ---@field encode nil|fun(value: table): string?, string? turns a table into JSON; returns it, or nil and the reason
 
 local OTHER = { username = "password", password = "username" }
@@ -59,6 +59,7 @@ local function with_environment(options)
   end
   local own = all.url == nil or same_url(all.url, variable "url")
   if all.url == nil then all.url = variable "url" end
+  if all.max_response_bytes == nil then all.max_response_bytes = host.max_response_bytes end
   for field in pairs(OTHER) do
     if own and all[field] == nil then all[field] = variable(field) end
   end

@@ -502,6 +502,8 @@ static void only_a_valid_answer_confirms(void)
     {" [" STORED "," STORED "] ", NULL},
     {"[" STORED "]", "the response: metadata of 2 messages expected, got 1"},
     {"[" STORED "," STORED "," STORED "]", "the response: metadata of 2 messages expected, got 3"},
+    /* E8: what follows is not read. */
+    {"[" STORED "," STORED "," STORED ",!", "the response: metadata of 2 messages expected, got 3"},
     {"[]", "the response: metadata of 2 messages expected, got 0"},
     {STORED, "the response: a list expected, got an object"},
     {"[" STORED "," STORED "]x",

@@ -1,5 +1,6 @@
 /* for: utf8.c, scan.h */
 #include "check.h"
+#include "common/slice.h"
 #include "common/utf8.h"
 #include "guard.h"
 
@@ -155,6 +156,33 @@ static void truncated_text_keeps_complete_characters(void)
   }
 }
 
+static void controls_and_malformed_bytes_are_replaced(void)
+{
+  static const struct {
+    const char *text, *clean;
+  } rows[] = {
+    {"", ""},
+    {"plain text ~", "plain text ~"},
+    {"\x01\t\r\n\x1b[31m\x1f \x7f", "?????[31m? ?"},
+    {"\xc2\x80\xc2\x9b\xc2\x9f", "??????"},
+    {"\xc2\xa0\xc3\x80\xe2\x82\xac\xf0\x9f\x98\x80",
+     "\xc2\xa0\xc3\x80\xe2\x82\xac\xf0\x9f\x98\x80"},
+    {"a\x9b\xff\xe2\x82", "a????"},
+    {"\xe2\x82\n\xc2", "????"},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    const size_t length = strlen(rows[i].text);
+    char *copy = guard_copy(rows[i].text, length);
+    REQUIRE(copy != NULL);
+    uk_utf8_replace_controls(copy, length);
+    CHECK_EQ_SLICE(uk_slice_of(copy, length), rows[i].clean);
+    guard_free(copy, length);
+  }
+  char whole[] = "a\0b";
+  uk_utf8_replace_controls(whole, 3);
+  CHECK_EQ_STR(whole, "a?b");
+}
+
 int main(void)
 {
   CHECK_RUN(characters_are_those_of_the_table);
@@ -163,6 +191,7 @@ int main(void)
   CHECK_RUN(prefix_ends_at_the_first_bad_byte);
   CHECK_RUN(every_position_is_checked_and_none_after_the_end);
   CHECK_RUN(multibyte_prefix_stops_at_ascii);
+  CHECK_RUN(controls_and_malformed_bytes_are_replaced);
   CHECK_RUN(truncated_text_keeps_complete_characters);
   return check_end();
 }

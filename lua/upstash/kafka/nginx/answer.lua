@@ -7,7 +7,9 @@
 --
 -- The code connection_lost without a text means that the server has closed the connection.
 
-local HEAD_BYTES = 65536 -- of status line and headers, those of interim responses included
+local HEAD_BYTES = 65536 -- of all heads and trailers together, those of interim responses included
+local TOO_LONG = "the headers of the response are over 65536 bytes"
+local HEAD_LINES = 1000  -- of them: a name that is repeated is copied each time
 local LINE_BYTES = 4096  -- of a line between chunks
 local PIECES = 512       -- of a body, before they are concatenated
 local BEGINNING = 1024   -- bytes kept of a body that is too large, to find its first message
@@ -43,16 +45,18 @@ function Reader:fill()
   self.at = 1
 end
 
--- Reads a line, without its end. Raises if it has more than `most` bytes.
-function Reader:line(most)
+-- Reads a line. Returns it without its end, and how many bytes it took. Raises with the text if
+-- there are more than `most` before the line feed.
+function Reader:line(most, text)
   local from = self.at
   while true do
     local finish = self.bytes:find("\n", from, true)
-    if (finish or #self.bytes + 1) - self.at > most then fail("bad_response", "a line of the response is too long") end
+    if (finish or #self.bytes + 1) - self.at > most then fail("bad_response", text) end
     if finish then
       local line = self.bytes:sub(self.at, finish - 1):gsub("\r$", "")
+      local bytes = finish + 1 - self.at
       self.at = finish + 1
-      return line
+      return line, bytes
     end
     local read = #self.bytes - self.at + 1
     self:fill()
@@ -98,6 +102,10 @@ function Body:text()
   return table.concat(self.blocks) .. table.concat(self.pieces, "", 1, self.count)
 end
 
+local function chunk_line(reader)
+  return (reader:line(LINE_BYTES, "a line of the response is too long"))
+end
+
 -- Returns the next bytes, at most `most`. Waits until there are some.
 local function take_piece(reader, most)
   if reader.at > #reader.bytes then reader:fill() end
@@ -126,20 +134,25 @@ local function take(reader, body, count)
   end
 end
 
-local function take_chunks(reader, body)
+-- Reads a line of a head or a trailer. `head` has what is left of the limits.
+local function head_line(reader, head)
+  local line, bytes = reader:line(head.bytes - 1, TOO_LONG)
+  head.bytes, head.lines = head.bytes - bytes, head.lines - 1
+  if head.lines < 0 then fail("bad_response", "the response has too many headers") end
+  return line
+end
+
+-- `head` has what is left of its limits for the trailers.
+local function take_chunks(reader, head, body)
   while true do
-    local digits = reader:line(LINE_BYTES):match "^(%x+)[ \t]*%f[;%z]" or fail("bad_response", "a chunk has no size")
+    local digits = chunk_line(reader):match "^(%x+)[ \t]*%f[;%z]" or fail("bad_response", "a chunk has no size")
     if #digits > 12 then fail "response_too_large" end
     local size = tonumber(digits, 16)
     if size == 0 then break end
     take(reader, body, size)
-    if reader:line(LINE_BYTES) ~= "" then fail("bad_response", "a chunk is longer than its size") end
+    if chunk_line(reader) ~= "" then fail("bad_response", "a chunk is longer than its size") end
   end
-  local left = HEAD_BYTES
-  repeat
-    local line = reader:line(left)
-    left = left - #line
-  until line == ""
+  repeat until head_line(reader, head) == ""
 end
 
 local function take_all(reader, body)
@@ -162,27 +175,23 @@ local function add_header(headers, line)
   headers[name] = headers[name] and headers[name] .. ", " .. value or value
 end
 
--- Reads one head, of at most `left` bytes.
-local function read_head(reader, left)
-  local line = reader:line(left)
-  local minor, status = line:match "^HTTP/1%.([01]) (%d%d%d)%f[^%d]"
+-- Reads one head into `head`, within its limits.
+local function read_head(reader, head)
+  local minor, status = head_line(reader, head):match "^HTTP/1%.([01]) (%d%d%d)%f[^%d]"
   if not minor then fail("bad_response", "the response is not HTTP") end
-  local headers = {}
-  left = left - #line
-  line = reader:line(left)
+  head.minor, head.status, head.headers = minor, tonumber(status), {}
+  local line = head_line(reader, head)
   while line ~= "" do
-    add_header(headers, line)
-    left = left - #line - 1
-    line = reader:line(left)
+    add_header(head.headers, line)
+    line = head_line(reader, head)
   end
-  return { minor = minor, status = tonumber(status), headers = headers, left = left }
 end
 
 -- Reads the head of the response itself, after any interim ones such as 100 Continue.
 local function final_head(reader)
-  local head = { left = HEAD_BYTES }
+  local head = { bytes = HEAD_BYTES, lines = HEAD_LINES }
   repeat
-    head = read_head(reader, head.left)
+    read_head(reader, head)
     if head.status == 101 then fail("bad_response", "the server switched protocols") end
   until head.status >= 200
   return head
@@ -205,7 +214,7 @@ local function read_body(reader, head, body)
   if head.status == 204 or head.status == 304 then return true end
   if coding then
     if coding:lower() ~= "chunked" then fail("bad_response", "the response has an unknown Transfer-Encoding") end
-    take_chunks(reader, body)
+    take_chunks(reader, head, body)
     return length == nil -- with both headers, a proxy in between may see another end
   end
   if length then

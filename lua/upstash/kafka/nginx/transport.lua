@@ -7,6 +7,7 @@
 local core = require "upstash.kafka.core"
 local address = require "upstash.kafka.nginx.address"
 local answer = require "upstash.kafka.nginx.answer"
+local tls = require "upstash.kafka.nginx.tls"
 
 local ngx = rawget(_G, "ngx")
 
@@ -86,38 +87,11 @@ local function connect(target, wait)
   return nil, connect_failure(target, problem)
 end
 
-local UNTRUSTED = "%d*:?%s*.*issuer" -- what OpenSSL says when it does not know the issuer
-
-local function tls_failure(target, problem)
-  local text = ("TLS handshake with %s failed: %s"):format(target.where, problem)
-  if problem == "timeout" then return "connect_failed", text end
-  if problem:find(UNTRUSTED) or problem:find("self.signed") then
-    text = text .. ": add its issuer to nginx's lua_ssl_trusted_certificate"
-  elseif problem:find("chain too long", 1, true) then
-    text = text .. ": raise nginx's lua_ssl_verify_depth"
-  elseif problem:find("host mismatch", 1, true) and target.host:find "^[%[%d]" then
-    text = text .. ": nginx verifies host names, not addresses"
-  end
-  return "tls_failed", text
-end
-
--- Returns true, or nil, a code and a text.
-local function shake_hands(target, socket)
-  local name = target.host:gsub("^%[(.*)%]$", "%1")
-  local session, problem = socket:sslhandshake(target.session, name, target.settings.verify)
-  if not session then
-    target.session = nil
-    return nil, tls_failure(target, problem or "handshake failed")
-  end
-  if session ~= true then target.session = session end
-  return true
-end
-
 local function open(target, wait)
   local socket, reused, text = connect(target, wait)
   if not socket then return nil, reused, text end
   if target.tls and not reused then
-    local done, code, message = shake_hands(target, socket)
+    local done, code, message = tls.shake_hands(target, socket)
     if not done then
       socket:close()
       return nil, code, message
