@@ -16,8 +16,8 @@
 enum {
   RANDOM_BYTES_MAX = 256,
   SECRET_SIZE = 4096,
-  KEPT_BLOCK = 1 << 20, /* bytes: larger ones go back to the system one by one */
-  KEPT_BYTES = 2 << 20  /* of each of the allocator's arenas */
+  KEPT_BLOCK = 4 << 20, /* bytes: larger ones go back to the system one by one */
+  KEPT_BYTES = 8 << 20  /* of each of the allocator's arenas */
 };
 
 /* block_signals(): blocks the signals of server_signals in this thread and in the threads that it

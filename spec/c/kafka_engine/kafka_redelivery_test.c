@@ -204,6 +204,24 @@ static void check_mark(const struct uk_kafka_batch *batch, const struct uk_recor
   CHECK(uk_record_mark_equal(&got, &wanted));
 }
 
+/* A partition whose only record was dropped has none. */
+static void check_last(const struct uk_kafka_batch *batch, const struct uk_record *records,
+                       size_t count)
+{
+  struct uk_record got;
+  for (size_t i = 0; i < batch->partition_count; i++) {
+    const struct uk_kafka_batch_partition *partition = &batch->partitions[i];
+    const struct uk_record *wanted = NULL;
+    for (size_t j = 0; j < count; j++) {
+      if (records[j].partition == partition->number &&
+          uk_slice_is(records[j].topic, partition->topic.text))
+        wanted = &records[j];
+    }
+    if (CHECK_EQ_INT(uk_kafka_batch_last(batch, partition, &got), wanted != NULL) && wanted != NULL)
+      check_record(&got, wanted);
+  }
+}
+
 static void check_batch(const struct uk_kafka_batch *batch, const struct uk_record *records,
                         size_t count)
 {
@@ -218,6 +236,7 @@ static void check_batch(const struct uk_kafka_batch *batch, const struct uk_reco
     check_mark(batch, records, &records[i]);
   }
   CHECK(uk_kafka_batch_next(batch, &at, &got) == NULL);
+  check_last(batch, records, count);
 }
 
 /* Each one is added while the batch is empty or does not pass the limit with it. Some are dropped
@@ -243,9 +262,35 @@ static void a_batch_holds_what_was_added(void)
     }
     CHECK(batch.partition_count <= 30); /* each partition once */
     check_batch(&batch, records, count);
+    size_t room = batch.room;
     uk_kafka_batch_clear(&batch);
-    CHECK(batch.length == 0 && batch.bytes == NULL);
+    CHECK_EQ_INT(batch.room, room);
+    check_batch(&batch, records, 0);
+    uk_kafka_batch_free(&batch);
+    CHECK(batch.bytes == NULL);
   }
+}
+
+/* The memory of a batch is kept for the next one until a consume ends without records. */
+static void an_instance_at_rest_keeps_no_memory(void)
+{
+  static struct request first, more, none;
+  deliver(&first);
+  const struct uk_kafka_group_member *member =
+    (const struct uk_kafka_group_member *)uk_name_table_next(&fake.groups->table, NULL);
+  REQUIRE(member != NULL);
+  const char *bytes = member->batch->bytes;
+  CHECK(bytes != NULL);
+  fake_record(0, 5);
+  consume(&more, id_of(&first));
+  check_ended(&more, UK_OK, 1);
+  CHECK(member->batch->bytes == bytes);
+  consume(&none, id_of(&more));
+  uk_operation_expire(&none.as.operation);
+  uk_kafka_groups_consume_expired(fake.groups, &none.as.consume);
+  fake_settle();
+  check_ended(&none, UK_OK, 0);
+  CHECK(member->batch->bytes == NULL);
 }
 
 /* A record that the sink refused is not of the batch. */
@@ -425,6 +470,7 @@ int main(void)
   RUN(a_batch_keeps_as_much_as_is_read_ahead);
   RUN(headers_count_too);
   RUN(a_batch_holds_what_was_added);
+  RUN(an_instance_at_rest_keeps_no_memory);
   RUN(what_had_no_room_is_not_kept);
   RUN(a_batch_is_kept_or_not_delivered);
   RUN(a_client_without_room_for_the_batch_gets_it_later);

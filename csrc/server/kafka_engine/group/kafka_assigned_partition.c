@@ -21,13 +21,12 @@ uk_kafka_assigned_partition_find(const struct uk_kafka_assigned_partitions *part
 /* The position. */
 
 void uk_kafka_assigned_partition_advance(struct uk_kafka_assigned_partition *partition,
-                                         const struct uk_record *record, int64_t now)
+                                         int64_t offset, int64_t now)
 {
   if (!uk_kafka_assigned_partition_has_past(partition))
     partition->verified_at = now;
   partition->cleared = partition->advanced = true;
-  uk_progress_advance(&partition->progress, record->offset, record->offset + 1);
-  partition->mark = uk_record_mark_of(record);
+  uk_progress_advance(&partition->progress, offset, offset + 1);
   partition->ended = false;
 }
 

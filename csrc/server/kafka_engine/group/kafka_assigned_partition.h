@@ -43,10 +43,10 @@ struct uk_kafka_assigned_partition *
 uk_kafka_assigned_partition_find(const struct uk_kafka_assigned_partitions *partitions,
                                  const char *topic, int32_t number);
 
-/* A record was read; it is on its way to the client, and others may follow in this run.
- * Precondition: the partition is sure. */
+/* A record was read; it is on its way to the client, and others may follow in this run. After the
+ * last one the caller sets the mark. Precondition: the partition is sure. */
 void uk_kafka_assigned_partition_advance(struct uk_kafka_assigned_partition *partition,
-                                         const struct uk_record *record, int64_t now);
+                                         int64_t offset, int64_t now);
 
 /* True if a commit that the group has just answered was of the topic before. */
 bool uk_kafka_assigned_partition_is_new(const struct uk_kafka_assigned_partition *partition);

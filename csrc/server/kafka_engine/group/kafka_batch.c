@@ -86,8 +86,10 @@ static bool add_partition(struct uk_kafka_batch *batch, const struct uk_record *
     batch->partitions = partitions;
     batch->partition_room = room;
   }
-  batch->partitions[batch->partition_count++] = (struct uk_kafka_batch_partition){
-    .topic = uk_kafka_name(record->topic), .number = record->partition};
+  batch->partitions[batch->partition_count++] =
+    (struct uk_kafka_batch_partition){.topic = uk_kafka_name(record->topic),
+                                      .number = record->partition,
+                                      .last = UK_KAFKA_BATCH_NO_RECORD};
   return true;
 }
 
@@ -144,6 +146,8 @@ bool uk_kafka_batch_add(struct uk_kafka_batch *batch, const struct uk_record *re
     return false;
   batch->last = batch->length;
   batch->last_kept = batch->kept;
+  batch->last_before = batch->partitions[partition].last;
+  batch->partitions[partition].last = batch->length;
   append_record(batch, record, partition);
   batch->kept += payload;
   return true;
@@ -151,6 +155,7 @@ bool uk_kafka_batch_add(struct uk_kafka_batch *batch, const struct uk_record *re
 
 void uk_kafka_batch_drop_last(struct uk_kafka_batch *batch)
 {
+  batch->partitions[last_partition(batch)].last = batch->last_before;
   batch->length = batch->last;
   batch->kept = batch->last_kept;
 }
@@ -204,7 +209,23 @@ struct uk_record_mark uk_kafka_batch_mark(const struct uk_kafka_batch *batch, co
   return (struct uk_record_mark){.known = false};
 }
 
+bool uk_kafka_batch_last(const struct uk_kafka_batch *batch,
+                         const struct uk_kafka_batch_partition *partition, struct uk_record *record)
+{
+  size_t at = partition->last;
+  if (at == UK_KAFKA_BATCH_NO_RECORD)
+    return false;
+  (void)uk_kafka_batch_next(batch, &at, record);
+  return true;
+}
+
 void uk_kafka_batch_clear(struct uk_kafka_batch *batch)
+{
+  batch->partition_count = 0;
+  batch->length = batch->kept = batch->last = batch->last_kept = 0;
+}
+
+void uk_kafka_batch_free(struct uk_kafka_batch *batch)
 {
   free(batch->partitions);
   free(batch->headers);

@@ -14,13 +14,18 @@
 #ifndef UK_KAFKA_BATCH_H
 #define UK_KAFKA_BATCH_H
 
+#include <stdint.h>
+
 #include "server/kafka_engine/group/kafka_assigned_partition.h"
 
 struct uk_kafka_batch_partition {
   struct uk_kafka_name topic;
   int32_t number;
+  size_t last; /* where its last record begins; UK_KAFKA_BATCH_NO_RECORD: it has none */
   struct uk_kafka_assigned_partition *held; /* for a redelivery; NULL: its records are left out */
 };
+
+#define UK_KAFKA_BATCH_NO_RECORD SIZE_MAX
 
 /* Zeroed, it is empty. */
 struct uk_kafka_batch {
@@ -32,6 +37,7 @@ struct uk_kafka_batch {
   size_t length, room;
   size_t kept;            /* bytes of keys, values and headers */
   size_t last, last_kept; /* `length` and `kept` before the last record */
+  size_t last_before;     /* `last` of its partition before that */
 };
 
 /* Copies the record. False: the batch is full or memory is out, and nothing has changed. */
@@ -50,7 +56,16 @@ const struct uk_kafka_batch_partition *uk_kafka_batch_next(const struct uk_kafka
 struct uk_record_mark uk_kafka_batch_mark(const struct uk_kafka_batch *batch, const char *topic,
                                           int32_t partition, int64_t offset);
 
-/* Makes it empty, and frees everything. */
+/* The last record of one of its partitions; it points into the batch. False: it has none. */
+bool uk_kafka_batch_last(const struct uk_kafka_batch *batch,
+                         const struct uk_kafka_batch_partition *partition,
+                         struct uk_record *record);
+
+/* Makes it empty, and keeps the memory for the next batch: a consumer in a hurry fills one after
+ * another, and each new page would cost as much as what is written to it. */
 void uk_kafka_batch_clear(struct uk_kafka_batch *batch);
+
+/* Makes it empty, and frees everything. */
+void uk_kafka_batch_free(struct uk_kafka_batch *batch);
 
 #endif

@@ -101,7 +101,7 @@ static enum taken take_record(struct uk_kafka_group_member *member,
   }
   if (!uk_kafka_record_fill(&delivery->record, message) || !pass_record(member, delivery, consume))
     return FULL;
-  uk_kafka_assigned_partition_advance(partition, &delivery->record.record, now);
+  uk_kafka_assigned_partition_advance(partition, message->offset, now);
   return TAKEN;
 }
 
@@ -149,13 +149,26 @@ void uk_kafka_delivery_acknowledge(struct uk_kafka_group_member *member,
   uk_kafka_batch_clear(&delivery->batch);
 }
 
+/* A checksum of each record would cost as much as its JSON; only the last one of a partition is
+ * needed. */
+static void mark_positions(struct uk_kafka_group_member *member, const struct uk_kafka_batch *batch)
+{
+  struct uk_record record;
+  for (size_t i = 0; i < batch->partition_count; i++) {
+    const struct uk_kafka_batch_partition *of = &batch->partitions[i];
+    struct uk_kafka_assigned_partition *partition =
+      uk_kafka_assigned_partition_find(&member->partitions, of->topic.text, of->number);
+    if (partition != NULL && uk_kafka_batch_last(batch, of, &record))
+      partition->mark = uk_record_mark_of(&record);
+  }
+}
+
 static enum uk_kafka_delivered answer(struct uk_kafka_group_member *member,
                                       struct uk_kafka_delivery *delivery,
                                       struct uk_kafka_request *request)
 {
   bool none = delivery->batch.length == 0;
-  if (none)
-    uk_kafka_batch_clear(&delivery->batch);
+  mark_positions(member, &delivery->batch);
   if (none && request->operation->error == UK_OK)
     return UK_KAFKA_DELIVERED_NOTHING;
   if (!none)
@@ -183,6 +196,12 @@ enum uk_kafka_delivered uk_kafka_delivery_run(struct uk_kafka_group_member *memb
   }
   wake_readers(member, delivery);
   return answer(member, delivery, request);
+}
+
+void uk_kafka_delivery_rest(struct uk_kafka_delivery *delivery)
+{
+  if (delivery->batch.length == 0)
+    uk_kafka_batch_free(&delivery->batch);
 }
 
 bool uk_kafka_delivery_has_events(const struct uk_kafka_group_member *member,
@@ -213,5 +232,5 @@ void uk_kafka_delivery_free(struct uk_kafka_delivery *delivery)
 {
   uk_kafka_delivery_drop_held(delivery);
   uk_kafka_record_free(&delivery->record);
-  uk_kafka_batch_clear(&delivery->batch);
+  uk_kafka_batch_free(&delivery->batch);
 }

@@ -41,6 +41,9 @@ void uk_kafka_delivery_number(struct uk_kafka_group_member *member,
 void uk_kafka_delivery_acknowledge(struct uk_kafka_group_member *member,
                                    struct uk_kafka_delivery *delivery);
 
+/* A consume ended without records: frees the memory that was kept for the next batch. */
+void uk_kafka_delivery_rest(struct uk_kafka_delivery *delivery);
+
 /* Records or other events wait. Precondition: the handle is open. */
 bool uk_kafka_delivery_has_events(const struct uk_kafka_group_member *member,
                                   const struct uk_kafka_delivery *delivery);

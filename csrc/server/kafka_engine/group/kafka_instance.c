@@ -182,8 +182,10 @@ static void run(struct uk_kafka_task *task, int64_t now)
   if (instance->state >= UK_KAFKA_LOST)
     return;
   await_response(instance, now);
-  if (uk_kafka_group_member_expire(member, uk_kafka_instance_grace(instance, now), now))
+  if (uk_kafka_group_member_expire(member, uk_kafka_instance_grace(instance, now), now)) {
     instance->has_served = true;
+    uk_kafka_delivery_rest(&instance->delivery);
+  }
   uk_kafka_poll_diagnosis_refresh(member, now);
   if (member->handle != NULL)
     uk_kafka_commits_auto(member, now);
