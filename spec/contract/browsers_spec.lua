@@ -74,6 +74,39 @@ describe("browsers:", function()
     end)
   end)
 
+  describe("E10: no browser guesses the type of an answer, and nothing stores it:", function()
+    local function is_plain(response, status)
+      assert.equal(status, response.status, response.body)
+      assert.equal("nosniff", response.headers["x-content-type-options"])
+      assert.equal("no-store", response.headers["cache-control"])
+    end
+
+    for _, endpoint in ipairs(endpoints) do
+      it(endpoint.name, function()
+        local response = endpoints.request(endpoint, endpoint.methods[1])
+        assert.is_true(response.status < 300, response.body)
+        is_plain(response, response.status)
+      end)
+    end
+
+    it("health and the root", function()
+      for _, path in ipairs { "/", "/health" } do is_plain(get(path, { auth = false }), 200) end
+    end)
+
+    it("the description of a path", function()
+      is_plain(service.request("OPTIONS", "/fetch", { auth = false }), 204)
+    end)
+
+    it("errors", function()
+      is_plain(get("/fetch", { body = "{" }), 400)
+      is_plain(get("/topics", { auth = false }), 401)
+      local foreign = { ["Sec-Fetch-Site"] = "cross-site", ["Sec-Fetch-Mode"] = "navigate" }
+      is_plain(get("/topics", { headers = foreign }), 403)
+      is_plain(get "/nowhere", 404)
+      is_plain(service.request("DELETE", "/topics"), 405)
+    end)
+  end)
+
   describe("B5: so does an error:", function()
     local function is_refused(response, status)
       refused(response, status)

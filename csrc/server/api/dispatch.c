@@ -94,7 +94,6 @@ static bool find_route(struct uk_request *request)
 static const char *const single_headers[] = {
   "Authorization",
   "Content-Type",
-  "Host",
   "Origin",
   "Sec-Fetch-Mode",
   "Sec-Fetch-Site",

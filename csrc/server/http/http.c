@@ -40,9 +40,22 @@ static size_t unescape_nothing(void *context, struct MHD_Connection *connection,
   return strlen(text);
 }
 
-/* STRICT_FOR_CLIENT 0: the library accepts a space in the request line and, before version 1.0, a
- * missing Host, which the server does not need. http_exchange refuses whatever would let two
- * parsers disagree about where a body ends. */
+/* How strict the library is itself. Where it leaves heads as they were received, http_exchange
+ * refuses whatever two parsers may read differently, with reasons; the library accepts, for
+ * instance, a space in the request line, which nobody misreads. Elsewhere only the library can see
+ * the lines. */
+static int strictness(const struct uk_http *http)
+{
+  static struct uk_alarm alarm; /* raised once for all servers of a process */
+  if (http->lines_are_kept)
+    return 0;
+  uk_alarm_raise(&alarm,
+                 "libmicrohttpd %s does not leave request heads where they were received: its "
+                 "strict mode checks their lines",
+                 MHD_get_version());
+  return 1;
+}
+
 static struct MHD_Daemon *start_daemon(struct uk_http *http, const struct uk_http_options *options)
 {
   const unsigned pool = options->threads > 1 ? options->threads : 0;
@@ -64,7 +77,7 @@ static struct MHD_Daemon *start_daemon(struct uk_http *http, const struct uk_htt
                           MHD_OPTION_CONNECTION_LIMIT, connections,                          //
                           MHD_OPTION_CONNECTION_MEMORY_LIMIT, memory,                        //
                           MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)UK_HTTP_IDLE_SECONDS,     //
-                          MHD_OPTION_STRICT_FOR_CLIENT, 0,                                   //
+                          MHD_OPTION_STRICT_FOR_CLIENT, strictness(http),                    //
                           MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1,                              //
                           MHD_OPTION_UNESCAPE_CALLBACK, unescape_nothing, NULL,              //
                           MHD_OPTION_URI_LOG_CALLBACK, uk_http_on_uri, (void *)http,         //

@@ -160,6 +160,21 @@ static bool refuse(struct uk_exchange *exchange, enum uk_error error, const char
   return false;
 }
 
+/* Why others may read the head differently, or find another end of the body; NULL: they do not. A
+ * proxy may take the first Host and the server the last one, and HTTP/1.0 has no chunks. */
+static const char *head_fault(const struct uk_exchange *exchange)
+{
+  if (exchange->bad_lines)
+    return "headers: each line must be NAME: VALUE, without control characters, and end in CR LF";
+  if (exchange->bad_framing || (exchange->chunked && exchange->has_length))
+    return "headers: Content-Length and Transfer-Encoding do not say where the body ends";
+  if (exchange->is_http_1_0 && exchange->chunked)
+    return "Transfer-Encoding: HTTP/1.0 has none";
+  if (exchange->hosts > 1)
+    return "Host: given twice";
+  return exchange->hosts == 0 && !exchange->is_http_1_0 ? "Host: missing" : NULL;
+}
+
 /* What follows a head that others may read differently is no request. */
 static bool refuse_head(struct uk_exchange *exchange, const char *text)
 {
@@ -195,12 +210,9 @@ static bool refuse_size(struct uk_exchange *exchange)
 /* Whether to accept the body, judging by the headers. */
 static bool admit(struct uk_exchange *exchange)
 {
-  if (exchange->bad_lines)
-    return refuse_head(exchange, "headers: each line must be NAME: VALUE, without control "
-                                 "characters, and end in CR LF");
-  if (exchange->bad_framing || (exchange->chunked && exchange->has_length))
-    return refuse_head(exchange, "headers: Content-Length and Transfer-Encoding do not say where "
-                                 "the body ends");
+  const char *fault = head_fault(exchange);
+  if (fault != NULL)
+    return refuse_head(exchange, fault);
   if (!has_room(exchange))
     return refuse_size(exchange);
   if (uk_http_is_surplus(exchange->http, exchange->connection))
@@ -251,9 +263,8 @@ static enum MHD_Result begin(struct uk_exchange *exchange, const char *method, c
   bool has_body = exchange->chunked || exchange->content_length > 0;
   if (has_body)
     may_continue(exchange);
-  bool at_once =
-    exchange->bad_lines || exchange->bad_framing || (exchange->chunked && exchange->has_length) ||
-    (has_body && exchange->expects_continue) || exchange->content_length > drain_limit(exchange);
+  bool at_once = head_fault(exchange) != NULL || (has_body && exchange->expects_continue) ||
+                 exchange->content_length > drain_limit(exchange);
   exchange->abandoned = !has_room(exchange) && !exchange->http->tls;
   if (exchange->abandoned)
     return MHD_NO;

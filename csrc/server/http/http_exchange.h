@@ -29,8 +29,9 @@ struct uk_exchange {
   size_t entry_bytes;        /* what the library stores about them besides their text */
   const char *body_start;    /* see uk_http_chunk_holds; NULL: unknown */
   struct uk_slice forwarded; /* the last X-Forwarded-For; data NULL if absent */
-  bool has_length, chunked, bad_framing, bad_lines, expects_continue, accepts_gzip, is_gzip,
-    bad_encoding;
+  unsigned hosts;            /* number of Host headers */
+  bool is_http_1_0, has_length, chunked, bad_framing, bad_lines, expects_continue, accepts_gzip,
+    is_gzip, bad_encoding;
 
   /* Progress. */
   bool begun;        /* the headers have been read */

@@ -90,6 +90,12 @@ static void read_transfer_encoding(struct uk_exchange *exchange, struct uk_slice
   exchange->chunked = true;
 }
 
+static void read_host(struct uk_exchange *exchange, struct uk_slice value)
+{
+  (void)value;
+  exchange->hosts++;
+}
+
 static void read_expect(struct uk_exchange *exchange, struct uk_slice value)
 {
   exchange->expects_continue = is(value, "100-continue");
@@ -164,6 +170,7 @@ static void read_header(void *argument, struct uk_slice name, struct uk_slice va
   } readers[] = {
     {NAMED("Content-Length"), read_length, true},
     {NAMED("Transfer-Encoding"), read_transfer_encoding, true},
+    {NAMED("Host"), read_host, false},
     {NAMED("Expect"), read_expect, false},
     {NAMED("Accept-Encoding"), read_accept_encoding, false},
     {NAMED("Content-Encoding"), read_content_encoding, false},
@@ -208,6 +215,7 @@ void uk_exchange_read_headers(struct uk_exchange *exchange, const char *method, 
   const union MHD_ConnectionInfo *info =
     MHD_get_connection_info(exchange->connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
   exchange->header_bytes = info != NULL ? info->header_size : 0;
+  exchange->is_http_1_0 = strcmp(version, MHD_HTTP_VERSION_1_0) == 0;
   exchange->bad_lines =
     exchange->http->lines_are_kept && !uk_http_lines_hold(exchange->connection, method, version);
   exchange->body_start = exchange->http->lines_are_kept ? method + exchange->header_bytes : NULL;

@@ -22,19 +22,31 @@ static struct MHD_Response *with_body(const struct uk_request *request,
   return MHD_create_response_from_buffer(request->reply.length, request->reply.data, mode);
 }
 
+/* In every reply: no browser guesses another type, and nothing on the way keeps a message. */
+#define NO_SNIFF "X-Content-Type-Options"
+#define NO_SNIFF_VALUE "nosniff"
+#define NO_STORE_VALUE "no-store"
+
+static bool add_common_headers(struct MHD_Response *response, bool has_type)
+{
+  return (!has_type || MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
+                                               "application/json") == MHD_YES) &&
+         MHD_add_response_header(response, NO_SNIFF, NO_SNIFF_VALUE) == MHD_YES &&
+         MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, NO_STORE_VALUE) ==
+           MHD_YES;
+}
+
 struct MHD_Response *uk_http_make_response(const struct uk_request *request,
                                            enum MHD_ResponseMemoryMode mode)
 {
   struct MHD_Response *response = with_body(request, mode);
   if (response == NULL)
     return NULL;
-  enum MHD_Result added = MHD_YES;
-  if (request->status != MHD_HTTP_NO_CONTENT)
-    added = MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/json");
-  for (unsigned i = 0; i < request->reply_header_count && added == MHD_YES; i++)
+  bool added = add_common_headers(response, request->status != MHD_HTTP_NO_CONTENT);
+  for (unsigned i = 0; i < request->reply_header_count && added; i++)
     added = MHD_add_response_header(response, request->reply_headers[i].name,
-                                    request->reply_headers[i].value);
-  if (added == MHD_YES)
+                                    request->reply_headers[i].value) == MHD_YES;
+  if (added)
     return response;
   MHD_destroy_response(response);
   return NULL;
@@ -62,7 +74,8 @@ void uk_http_write_response(int socket, const struct uk_request *request)
   const struct uk_buffer *body = &request->reply;
   add_line(&head,
            "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\nConnection: "
-           "close\r\n",
+           "close\r\n" NO_SNIFF ": " NO_SNIFF_VALUE "\r\n" MHD_HTTP_HEADER_CACHE_CONTROL
+           ": " NO_STORE_VALUE "\r\n",
            request->status, MHD_get_reason_phrase_for((unsigned)request->status), body->length);
   for (unsigned i = 0; i < request->reply_header_count; i++)
     add_line(&head, "%s: %s\r\n", request->reply_headers[i].name, request->reply_headers[i].value);

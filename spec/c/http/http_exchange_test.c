@@ -303,7 +303,8 @@ static void *stop(void *unused)
 /* For a request that might follow on the connection. */
 #define LAST_REFUSAL                                                                               \
   "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: 47\r\n"   \
-  "Connection: close\r\nRetry-After: 1\r\n\r\n" STOPPING
+  "Connection: close\r\nX-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\n"            \
+  "Retry-After: 1\r\n\r\n" STOPPING
 
 /* A response that is under way when the server stops arrives completely. */
 static void finishes_writing_a_response_when_it_stops(void)

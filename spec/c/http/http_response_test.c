@@ -36,7 +36,8 @@ static void writes_every_header(void)
   uk_request_add_header(&request, "Z", "26");
   write_and_read(&request, out, sizeof out);
   const char head[] = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n"
-                      "Connection: close\r\nA: 1\r\nKafka-Commit-Skipped: ";
+                      "Connection: close\r\nX-Content-Type-Options: nosniff\r\n"
+                      "Cache-Control: no-store\r\nA: 1\r\nKafka-Commit-Skipped: ";
   CHECK(strncmp(out, head, strlen(head)) == 0);
   CHECK(strncmp(out + strlen(head), longest, UK_REPLY_HEAD_BYTES) == 0);
   CHECK_EQ_STR(out + strlen(head) + UK_REPLY_HEAD_BYTES, "\r\nZ: 26\r\n\r\n[]");
