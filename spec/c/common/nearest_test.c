@@ -74,6 +74,15 @@ static void long_names_count_as_far_as_their_first_64_bytes(void)
     CHECK_EQ_STR(nearest(long_name, names, 2), other);
     long_name[length] = 'x';
   }
+  /* As far as they count, the unknown name is the second one; its rest is the first one. */
+  char both[129], x[65], y[65];
+  memset(both, 'x', 64);
+  memset(both + 64, 'y', 64);
+  snprintf(x, sizeof x, "%.64s", both);
+  snprintf(y, sizeof y, "%.64s", both + 64);
+  both[128] = '\0';
+  const char *const halves[] = {y, x};
+  CHECK(nearest(both, halves, 2) == x);
 }
 
 int main(void)

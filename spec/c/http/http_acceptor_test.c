@@ -29,6 +29,7 @@ static char message[512];
 
 static atomic_int ending_pauses; /* long pauses that pass at once; others last until an event */
 static atomic_int waits, short_waits, long_waits;       /* of the acceptor */
+static atomic_int last_timeout;                         /* of its last wait, or of this one */
 static atomic_int accept_error;                         /* an errno for each accept */
 static atomic_int accepts, accepted_from[ACCEPTS_SEEN]; /* the listening sockets, in order */
 
@@ -36,6 +37,7 @@ static atomic_int accepts, accepted_from[ACCEPTS_SEEN]; /* the listening sockets
  * take its time to start them. */
 static enum { STARTS, REFUSES, LOSES, DELAYS } _Atomic library;
 enum { DELAYED_MAX = 2 };
+static atomic_int closed_count; /* connections that it refused or lost */
 static atomic_int delayed_count;
 static struct {
   int fd;
@@ -61,6 +63,7 @@ IN_FRONT int poll(struct pollfd *files, nfds_t count, int timeout)
   const bool of_acceptor = server.http != NULL && files[0].fd == server.http->acceptor.wake;
   if (!of_acceptor)
     return own.poll(files, count, timeout);
+  atomic_store(&last_timeout, timeout);
   atomic_fetch_add(&waits, 1);
   atomic_fetch_add(&short_waits, timeout == SHORT_PAUSE && count == 1);
   atomic_fetch_add(&long_waits, timeout == LONG_PAUSE && count == 1);
@@ -122,8 +125,10 @@ IN_FRONT enum MHD_Result MHD_add_connection(struct MHD_Daemon *daemon, int fd,
     atomic_store(&delayed_count, at + 1);
     return MHD_YES;
   }
+  const enum MHD_Result result = atomic_load(&library) == REFUSES ? MHD_NO : MHD_YES;
   close(fd);
-  return atomic_load(&library) == REFUSES ? MHD_NO : MHD_YES;
+  atomic_fetch_add(&closed_count, 1);
+  return result;
 }
 
 /* The library starts a connection that it was given before. */
@@ -237,6 +242,7 @@ static void a_server_that_never_accepted_stops(void)
 {
   REQUIRE(start_on("127.0.0.1:0", 2));
   int fd = wire_connect(uk_http_address(server.http));
+  CHECK_EVENTUALLY(wire_waiting(server.http->listeners.sockets[0]) == 1);
   stop();
   CHECK_EQ_STR(wire_receive_all(fd), "{\"error\":\"the server is stopping\",\"status\":503}");
   close(fd);
@@ -263,8 +269,15 @@ static void connections_above_the_limit_wait(void)
   struct uk_acceptor *acceptor = &server.http->acceptor;
   acceptor->limit = LIMIT;
   REQUIRE(uk_http_accept(server.http, message, sizeof message) == UK_OK);
-  for (int i = 0; i < LIMIT + 2; i++)
+  const int before = atomic_load(&accepts);
+  for (int i = 0; i < LIMIT + 2; i++) { /* one after the other: they are served in this order */
     fds[i] = wire_connect(uk_http_address(server.http));
+    if (i < LIMIT)
+      CHECK_EVENTUALLY(atomic_load(&accepts) == before + i + 1);
+    else
+      CHECK_EVENTUALLY(wire_waiting(server.http->listeners.sockets[0]) ==
+                       (unsigned)(i - LIMIT + 1));
+  }
   CHECK_EVENTUALLY(atomic_load(&acceptor->full));
   for (int i = 0; i < LIMIT + 2; i++) {
     CHECK(is_served(fds[i]));
@@ -354,6 +367,8 @@ static void each_address_has_its_turn(void)
   for (int i = 0; i < MANY; i++)
     fds[i] = connect_to_listener(listeners->sockets[0]);
   fds[MANY] = connect_to_listener(listeners->sockets[1]);
+  CHECK_EVENTUALLY(wire_waiting(listeners->sockets[0]) == MANY);
+  CHECK_EVENTUALLY(wire_waiting(listeners->sockets[1]) == 1);
   atomic_store(&accepts, 0);
   REQUIRE(uk_http_accept(server.http, message, sizeof message) == UK_OK);
   CHECK_EVENTUALLY(atomic_load(&accepts) == MANY + 1);
@@ -401,12 +416,14 @@ static bool open_with_clients(int treatment, int count, int *clients)
   atomic_store(&ending_pauses, 0);
   atomic_store(&delayed_count, 0);
   atomic_store(&accepts, 0);
+  atomic_store(&closed_count, 0);
   atomic_store(&long_waits, 0);
   if (!CHECK(uk_http_accept(server.http, message, sizeof message) == UK_OK))
     return false;
-  for (int i = 0; i < count; i++)
+  for (int i = 0; i < count; i++) {
     clients[i] = wire_connect(uk_http_address(server.http));
-  CHECK_EVENTUALLY(atomic_load(&accepts) == count);
+    CHECK_EVENTUALLY(atomic_load(&accepts) == i + 1);
+  }
   return true;
 }
 
@@ -441,7 +458,7 @@ static void connections_that_are_refused_take_no_place(void)
   int refused[LIMIT];
   REQUIRE(open_with_clients(REFUSES, LIMIT, refused));
   int fd = wire_connect(uk_http_address(server.http));
-  CHECK_EVENTUALLY(atomic_load(&accepts) == LIMIT + 1);
+  CHECK_EVENTUALLY(atomic_load(&closed_count) == LIMIT + 1);
   close(fd);
   atomic_store(&library, STARTS);
   fd = wire_connect(uk_http_address(server.http));
@@ -481,8 +498,10 @@ static void connections_keep_their_places_while_descriptors_are_short(void)
   REQUIRE(open_with_clients(DELAYS, 1, fds));
   atomic_store(&short_waits, 0);
   atomic_store(&accept_error, EMFILE);
-  for (int i = 1; i <= LIMIT; i++)
+  for (int i = 1; i <= LIMIT; i++) {
     fds[i] = wire_connect(uk_http_address(server.http));
+    CHECK_EVENTUALLY(wire_waiting(server.http->listeners.sockets[0]) == (unsigned)i);
+  }
   CHECK_EVENTUALLY(atomic_load(&short_waits) >= 2);
   atomic_store(&accept_error, 0);
   CHECK_EVENTUALLY(atomic_load(&long_waits) == 1);
@@ -517,14 +536,17 @@ static void connections_may_start_after_they_were_given_up(void)
   }
   late[0] = wire_connect(uk_http_address(server.http));
   CHECK(is_served(late[0]));
+  CHECK_EVENTUALLY(atomic_load(&last_timeout) == LONG_PAUSE);
   close(late[0]);
-  CHECK_EVENTUALLY(atomic_load(&acceptor->open) == 1);
+  CHECK_EVENTUALLY(atomic_load(&last_timeout) == -1); /* it sleeps until a client comes */
+  CHECK_EQ_INT(atomic_load(&acceptor->open), 1);
   atomic_store(&library, DELAYS); /* the next one takes the last place before it is started */
   atomic_store(&delayed_count, 0);
   atomic_store(&accepts, 0);
   atomic_store(&long_waits, 0);
-  for (int i = 0; i < LIMIT; i++)
-    late[i] = wire_connect(uk_http_address(server.http));
+  late[0] = wire_connect(uk_http_address(server.http));
+  CHECK_EVENTUALLY(atomic_load(&accepts) == 1);
+  late[1] = wire_connect(uk_http_address(server.http));
   CHECK_EVENTUALLY(atomic_load(&long_waits) == 1);
   CHECK_EQ_INT(atomic_load(&accepts), 1);
   atomic_store(&library, STARTS);

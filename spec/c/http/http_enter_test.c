@@ -62,6 +62,7 @@ static void a_request_that_is_refused_is_not_waited_for(void)
     CHECK_EVENTUALLY(atomic_load(&rig.server.http->acceptor.open) == 0);
     CHECK_EVENTUALLY(atomic_load(&rig.server.http->unanswered) == 0);
     CHECK_EVENTUALLY(atomic_load(&rig.server.http->unsent) == 0);
+    CHECK_EVENTUALLY(atomic_load(&rig.server.http->in_hand) == 0);
     http_rig_close(&rig);
   }
 }

@@ -4,11 +4,13 @@
  * library and the clients, and owns the clock. */
 #include <arpa/inet.h>
 #include <dirent.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -67,6 +69,20 @@ static void each_fact_counts(void)
 static struct uk_receipts receipts;
 static _Atomic int64_t now;
 static int listener = -1;
+
+/* For how many milliseconds the thread sleeps, or last slept. */
+static atomic_int sleep_of_thread;
+
+__attribute__((visibility("default"))) int epoll_wait(int epoll, struct epoll_event *events,
+                                                      int count, int timeout)
+{
+  union {
+    void *symbol;
+    int (*epoll_wait)(int, struct epoll_event *, int, int);
+  } own = {.symbol = dlsym(RTLD_NEXT, "epoll_wait")};
+  atomic_store(&sleep_of_thread, timeout);
+  return own.epoll_wait(epoll, events, count, timeout);
+}
 
 /* The thread may be at it. */
 
@@ -138,6 +154,7 @@ static void open_rig(void)
 {
   const struct sockaddr_in any = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
   atomic_store(&now, 1000);
+  atomic_store(&sleep_of_thread, 0);
   listener = socket(AF_INET, SOCK_STREAM, 0);
   CHECK_EQ_INT(bind(listener, (const struct sockaddr *)&any, sizeof any), 0);
   CHECK_EQ_INT(listen(listener, 16), 0);
@@ -349,6 +366,29 @@ static void only_the_last_reply_counts(void)
   close(second.client);
   CHECK(!close_server(&second));
   CHECK(tells(&second, "WF"));
+  close_rig();
+}
+
+/* Also where a reply that is not written yet began before it. */
+static void a_reply_that_is_to_come_hides_none(void)
+{
+  struct reply coming = {0}, first = {0}, second = {0};
+  open_rig();
+  connect_to(&coming);
+  CHECK(follow(&coming, 7));
+  reply_to(&first, 8, 100);
+  reply_to(&second, 9, 100);
+  CHECK(receipt_of(first.server) == NULL);
+  CHECK(receipt_of(second.server) == second.receipt);
+  write_reply(&coming, 100);
+  CHECK(tells(&coming, "W"));
+  CHECK(receipt_of(second.server) == NULL);
+  CHECK(!close_server(&first) && !close_server(&second));
+  uk_receipts_next(&receipts, coming.server);
+  CHECK(!close_server(&coming));
+  close(coming.client);
+  close(first.client);
+  close(second.client);
   close_rig();
 }
 
@@ -577,6 +617,34 @@ static void without_a_descriptor_a_reply_counts_as_arrived(void)
   close_rig();
 }
 
+/* The thread sleeps until the first connection has lingered long enough, and looks soon again at a
+ * reply that is pending. */
+static void the_thread_sleeps_until_something_is_due(void)
+{
+  struct reply lingers = {0}, later = {0}, due = {0};
+  open_rig();
+  CHECK_EVENTUALLY(atomic_load(&sleep_of_thread) == -1);
+  reply_to(&lingers, 7, 100);
+  CHECK(close_server(&lingers));
+  CHECK_EVENTUALLY(atomic_load(&sleep_of_thread) == UK_RECEIPT_PATIENCE);
+  atomic_fetch_add(&now, 1000);
+  name = uk_slice_text("h");
+  reply_to(&later, 8, 100);
+  CHECK(close_server(&later));
+  name = uk_slice_text("i");
+  reply_to(&due, 9, LARGE);
+  uk_receipts_ask(&receipts, name);
+  CHECK_EVENTUALLY(atomic_load(&sleep_of_thread) == 10);
+  close(due.client);
+  CHECK_EVENTUALLY(tells(&due, "WPF"));
+  CHECK_EVENTUALLY(atomic_load(&sleep_of_thread) == UK_RECEIPT_PATIENCE - 1000);
+  CHECK(!close_server(&due));
+  name = uk_slice_text("g");
+  close(lingers.client);
+  close(later.client);
+  close_rig();
+}
+
 /* Unix sockets. */
 
 static void over_a_unix_socket_the_program_reads(void)
@@ -691,6 +759,7 @@ int main(void)
   CHECK_RUN(a_reset_is_seen_when_the_library_closes);
   CHECK_RUN(a_late_reset_says_nothing);
   CHECK_RUN(only_the_last_reply_counts);
+  CHECK_RUN(a_reply_that_is_to_come_hides_none);
   CHECK_RUN(a_reply_that_failed_or_delivers_nothing_is_not_followed);
   CHECK_RUN(a_reply_is_pending_while_bytes_are_due);
   CHECK_RUN(a_reply_that_was_pending_fails_with_its_connection);
@@ -702,6 +771,7 @@ int main(void)
   CHECK_RUN(nothing_lingers_for_ever);
   CHECK_RUN(the_oldest_gives_way);
   CHECK_RUN(without_a_descriptor_a_reply_counts_as_arrived);
+  CHECK_RUN(the_thread_sleeps_until_something_is_due);
   CHECK_RUN(over_a_unix_socket_the_program_reads);
   CHECK_RUN(a_report_under_way_comes_first);
   CHECK_RUN(a_server_that_stops_follows_nothing);

@@ -18,6 +18,7 @@
 #include "http_rig.h"
 #include "server/http/http_exchange.h"
 #include "server/http/http_private.h"
+#include "server/http/http_refusal.h"
 #include "wire.h"
 
 #define HEAD "Host: x\r\nAuthorization: Basic ZnVsbDpw\r\n" /* full:p */
@@ -142,6 +143,20 @@ const union MHD_ConnectionInfo *MHD_get_connection_info(struct MHD_Connection *c
   return own.function(connection, type);
 }
 
+/* The library's thread waits where it is given a reply. */
+static atomic_bool holds_reply, reply_held;
+
+static enum MHD_Result queue_slowly(struct MHD_Connection *connection, unsigned status,
+                                    struct MHD_Response *response)
+{
+  const struct timespec pause = {.tv_nsec = 1000000};
+  while (atomic_load(&holds_reply)) {
+    atomic_store(&reply_held, true);
+    nanosleep(&pause, NULL);
+  }
+  return uk_http_queue_function()(connection, status, response);
+}
+
 static pthread_t stopper;
 
 static void *stop(void *unused)
@@ -159,6 +174,8 @@ static void open_rig(void)
   atomic_store(&at_the_end, NULL);
   atomic_store(&holds, false);
   atomic_store(&held, false);
+  atomic_store(&holds_reply, false);
+  atomic_store(&reply_held, false);
   CHECK(http_rig_open(&rig, &methods));
 }
 
@@ -508,6 +525,64 @@ static void idle_connections_are_refused(void)
   end_stop();
 }
 
+/* Whether the reply was held when the library stopped: 1 or 0; -1 before that. */
+static atomic_int held_at_the_end;
+
+static void look_at_the_reply(void)
+{
+  atomic_store(&held_at_the_end, atomic_exchange(&holds_reply, false));
+}
+
+/* The library has the refusal when all others are refused: the stop waits until it is written, as
+ * long as for connections that start. */
+static void a_refusal_in_hand_is_written(void)
+{
+  char rest[100];
+  memset(rest, ' ', sizeof rest - 1);
+  rest[sizeof rest - 1] = '\0';
+  for (int in_time = 1; in_time >= 0; in_time--) {
+    open_rig();
+    rig.server.http->queue_response = queue_slowly;
+    atomic_store(&held_at_the_end, -1);
+    atomic_store(&at_the_end, look_at_the_reply);
+    int fd = connect_to_rig();
+    wire_send(fd, POST_HEAD);
+    CHECK_EVENTUALLY(atomic_load(&rig.server.http->begun) == 1);
+    begin_stop_without_time();
+    atomic_store(&holds_reply, true);
+    wire_send(fd, rest);
+    CHECK_EVENTUALLY(atomic_load(&reply_held));
+    move_clock(1000); /* the others are refused */
+    move_clock(4999);
+    CHECK_EQ_INT(atomic_load(&held_at_the_end), -1);
+    if (in_time)
+      atomic_store(&holds_reply, false);
+    else
+      atomic_fetch_add(&time_of_test, 1);
+    CHECK_EVENTUALLY(atomic_load(&held_at_the_end) >= 0);
+    CHECK_EQ_INT(atomic_load(&held_at_the_end), !in_time);
+    if (in_time)
+      check_is_refused(fd);
+    close(fd);
+    end_stop_without_time();
+  }
+}
+
+/* Its connection was taken before it was read: the library closes it. */
+static void a_request_after_its_refusal_is_not_in_hand(void)
+{
+  open_rig();
+  int fd = connect_to_rig();
+  CHECK_EVENTUALLY(atomic_load(&rig.server.http->acceptor.open) == 1);
+  uk_http_refuse_open(rig.server.http);
+  check_is_refused(fd);
+  wire_send(fd, GET_TOPICS);
+  CHECK_EVENTUALLY(atomic_load(&rig.server.http->acceptor.open) == 0);
+  CHECK_EQ_INT(atomic_load(&rig.server.http->in_hand), 0);
+  close(fd);
+  http_rig_close(&rig);
+}
+
 /* A refusal must not get into a response that its client has not read to the end. */
 static void nothing_follows_a_response_that_is_cut(void)
 {
@@ -515,6 +590,8 @@ static void nothing_follows_a_response_that_is_cut(void)
   struct uk_topics *operation;
   open_rig();
   rig.server.http->send_milliseconds = 1;
+  atomic_store(&held_at_the_end, -1);
+  atomic_store(&at_the_end, look_at_the_reply);
   atomic_store(&keeps, true);
   int fd = connect_to_rig();
   wire_send(fd, GET_TOPICS GET_TOPICS);
@@ -524,8 +601,12 @@ static void nothing_follows_a_response_that_is_cut(void)
     operation->topic(&operation->operation, uk_slice_of(name, sizeof name), 1);
   end_topics(operation);
   CHECK_EVENTUALLY(atomic_load(&rig.server.http->unanswered) == 0);
-  begin_stop();
-  end_stop();
+  begin_stop_without_time();
+  move_clock(1);
+  atomic_fetch_add(&time_of_test, 1000);
+  CHECK_EVENTUALLY(atomic_load(&held_at_the_end) == 0); /* it is not waited for twice */
+  atomic_fetch_add(&time_of_test, 5000);
+  end_stop_without_time();
   char bytes[64 << 10];
   size_t total = 0;
   bool refused = false;
@@ -552,6 +633,8 @@ int main(void)
   CHECK_RUN(a_connection_that_starts_too_late_is_refused);
   CHECK_RUN(the_last_request_is_refused);
   CHECK_RUN(idle_connections_are_refused);
+  CHECK_RUN(a_refusal_in_hand_is_written);
+  CHECK_RUN(a_request_after_its_refusal_is_not_in_hand);
   CHECK_RUN(nothing_follows_a_response_that_is_cut);
   return check_end();
 }

@@ -15,8 +15,8 @@ struct request {
     struct uk_delete_consumer deletion;
   } as;
   struct uk_slice topic;
-  struct uk_topic_partition_offset offset, commits[4]; /* those of a consume: see `also` */
-  bool skipped[4];
+  struct uk_topic_partition_offset offset, commits[5]; /* those of a consume: see `also` */
+  bool skipped[5];
   char id[UK_BATCH_ID_SIZE]; /* what the acknowledgement names */
   int dones;
   size_t room;                 /* for records */
@@ -53,7 +53,8 @@ static bool take(struct uk_operation *operation, const struct uk_record *record)
 
 /* The commits of the next consumes: offsets of t/0 to t/3; negative: none of that partition. */
 static int64_t also[4] = {-1, -1, -1, -1};
-static bool says_commit; /* the next request also commits the batch that it names */
+static int64_t also_of_u = -1; /* of u/2 */
+static bool says_commit;       /* the next request also commits the batch that it names */
 
 static void add_commits(struct request *request)
 {
@@ -63,6 +64,10 @@ static void add_commits(struct request *request)
         (struct uk_topic_partition_offset){uk_slice_text("t"), i, also[i]};
     also[i] = -1;
   }
+  if (also_of_u >= 0)
+    request->commits[request->as.consume.commit_count++] =
+      (struct uk_topic_partition_offset){uk_slice_text("u"), 2, also_of_u};
+  also_of_u = -1;
   request->as.consume.commits = request->commits;
   request->as.consume.skipped = request->skipped;
 }

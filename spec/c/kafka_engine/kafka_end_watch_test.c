@@ -136,6 +136,21 @@ static void who_waits_is_woken_by_a_record_at_its_offset(void)
   CHECK_EQ_INT(records_of(1, 9).first, 6);
 }
 
+/* Records of several partitions came together. */
+static void who_waits_at_any_of_the_partitions_is_woken(void)
+{
+  enum { PARTITIONS = 3 };
+  for (size_t i = 0; i < PARTITIONS; i++)
+    join(i, "t", (int32_t)i, 5, 5);
+  run_now();
+  for (int32_t i = 0; i < PARTITIONS; i++)
+    reader_record("t", i, 5, 1);
+  run_now();
+  for (size_t i = 0; i < PARTITIONS; i++)
+    CHECK_EQ_INT(runs_of(i), 1);
+  CHECK(uk_list_is_empty(&watch->touched));
+}
+
 /* All that came together is in memory by then. */
 static void who_comes_later_gets_records_from_memory(void)
 {
@@ -643,6 +658,7 @@ int main(void)
 {
   RUN(an_end_that_was_seen_is_followed_from_there);
   RUN(who_waits_is_woken_by_a_record_at_its_offset);
+  RUN(who_waits_at_any_of_the_partitions_is_woken);
   RUN(who_comes_later_gets_records_from_memory);
   RUN(what_is_known_already_is_dropped);
   RUN(an_end_that_moved_without_records_is_waited_at);

@@ -158,6 +158,25 @@ static void what_another_member_holds_is_skipped(void)
   CHECK(!next.skipped[0] && next.skipped[1] && !next.skipped[2]);
 }
 
+/* Nor is it known by its number alone. */
+static void a_partition_of_the_same_number_is_not_skipped(void)
+{
+  static struct request first, next;
+  serve(&first);
+  record(0, 5);
+  also[2] = 9; /* held by another */
+  also_of_u = 1;
+  consume(&next, id_of(&first));
+  FAKE_DID("ask");
+  fake_answer_with(RD_KAFKA_RESP_ERR_NO_ERROR, "me", "t/0 t/1", "t/0 t/1 t/2");
+  FAKE_DID("read(u/2)");
+  fake_read(RD_KAFKA_RESP_ERR_NO_ERROR);
+  FAKE_DID("commit(u/2=1)");
+  committed();
+  check_ended(&next, UK_OK, 1);
+  CHECK(next.skipped[0] && !next.skipped[1]);
+}
+
 static void where_brokers_cannot_tell_the_instances_here_are_looked_at(void)
 {
   static struct request first, other, next;
@@ -982,6 +1001,7 @@ int main(void)
   RUN(a_batch_is_delivered_again_without_what_a_commit_covers);
   RUN(an_explicit_commit_covers_too);
   RUN(what_another_member_holds_is_skipped);
+  RUN(a_partition_of_the_same_number_is_not_skipped);
   RUN(where_brokers_cannot_tell_the_instances_here_are_looked_at);
   RUN(a_partition_that_is_coming_is_not_skipped);
   RUN(a_commit_of_an_earlier_generation_is_made_again);

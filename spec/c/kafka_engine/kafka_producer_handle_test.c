@@ -26,8 +26,9 @@ static struct {
 static struct uk_kafka_settings *settings;
 static struct uk_kafka_producer_handle producer;
 static struct uk_kafka_delivery_tag tags[3];
+/* Names do not end in NUL. */
 static const struct uk_record records[3] = {
-  {.topic = {"t", 1}}, {.topic = {"t", 1}}, {.topic = {"t", 1}}};
+  {.topic = {"tail", 1}}, {.topic = {"tail", 1}}, {.topic = {"tail", 1}}};
 
 #define note(...) call_log_add(fake.log, sizeof fake.log, __VA_ARGS__)
 
@@ -325,10 +326,10 @@ static void each_handle_asks_about_a_topic_once(void)
   fake.answers_metadata = true;
   hand_over(2);
   CHECK_LOG("topic2(t) ask2 send2(2) ");
-  uk_kafka_producer_handle_ask(producer.handle, uk_slice_text("u"));
+  uk_kafka_producer_handle_ask(producer.handle, uk_slice_of("us", 1));
   CHECK_LOG("topic2(u) ask2 ");
   fake.refuses_topics = true;
-  uk_kafka_producer_handle_ask(producer.handle, uk_slice_text("u"));
+  uk_kafka_producer_handle_ask(producer.handle, uk_slice_of("us", 1));
   CHECK_LOG("");
   end();
 }

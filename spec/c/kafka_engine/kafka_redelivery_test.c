@@ -461,6 +461,40 @@ static void a_batch_comes_again_when_its_positions_are_verified(void)
   }
 }
 
+/* A look may take longer than it is trusted: what it found counts when it is answered. */
+static void a_look_that_took_long_is_not_repeated(void)
+{
+  static struct request first, again;
+  deliver(&first);
+  partition_of(0)->verified_at = partition_of(1)->verified_at = fake.now;
+  fake.now += 5000;
+  fake.asks_records = true;
+  consume(&again, "none");
+  fake_answer("me");
+  CHECK(strstr(fake.log, "verify(t/0@4) verify(t/1@7)") != NULL);
+  fake_pass(5000);
+  while (fake_member_query() != NULL)
+    fake_answer("me");
+  fake_saw(0, fake.life);
+  fake_saw(1, fake.life);
+  fake_records_read();
+  fake.asks_records = false;
+  check_same(&again, &first);
+}
+
+/* Right after the start of the machine, too. */
+static void a_position_that_was_never_verified_is_looked_at(void)
+{
+  static struct request first, again;
+  fake.now = 1000;
+  deliver(&first);
+  partition_of(0)->verified_at = partition_of(1)->verified_at = 0;
+  fake.asks_records = true;
+  consume(&again, "none");
+  CHECK(strstr(fake.log, "verify(t/0@4) verify(t/1@7)") != NULL);
+  CHECK_EQ_INT(again.dones, 0);
+}
+
 int main(void)
 {
   RUN(partitions_that_are_gone_are_left_out);
@@ -478,5 +512,7 @@ int main(void)
   RUN(what_a_client_has_to_acknowledge_is_not_noted);
   RUN(one_that_held_nothing_starts_at_the_commit);
   RUN(a_batch_comes_again_when_its_positions_are_verified);
+  RUN(a_look_that_took_long_is_not_repeated);
+  RUN(a_position_that_was_never_verified_is_looked_at);
   return check_end();
 }

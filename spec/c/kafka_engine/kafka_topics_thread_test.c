@@ -465,6 +465,9 @@ static void all_topics_may_be_asked_for(void)
   CHECK_LOG("* 2000; ");
   CHECK_EQ_INT(known("t"), 0);
   CHECK_EQ_INT(known("all"), 1);
+  CHECK(uk_kafka_topics_is_renewed(topics, uk_slice_text("t")));
+  CHECK(!uk_kafka_topics_is_renewed(topics, uk_slice_text("all")));
+  CHECK(!uk_kafka_topics_is_renewed(topics, uk_slice_text("u")));
   run_at(NOW + FULL_EVERY + 999); /* the next time is half a minute after the last */
   CHECK_LOG("- 2000; ");
 }

@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -260,6 +261,28 @@ static void an_identity_that_cannot_be_written_says_why(void)
   CHECK_EQ_INT(symlink("/dev/full", raw_path("identity.new")), 0);
   CHECK_EQ_INT(uk_log_identity_write(folder, &new, false), ENOSPC);
   CHECK_EQ_INT(identity_of().topics, 5);
+  close(folder);
+  rig_remove();
+}
+
+/* The kernel takes a part of it, and says how much. */
+static void a_part_of_an_identity_is_none(void)
+{
+  const struct uk_log_identity old = {.life = 1, .topics = 5}, new = {.life = 2, .topics = 6};
+  struct rlimit limit, small;
+  rig_directory();
+  write_identity(&old);
+  int folder = open(rig_directory(), O_RDONLY | O_DIRECTORY);
+  REQUIRE(getrlimit(RLIMIT_FSIZE, &limit) == 0);
+  small =
+    (struct rlimit){.rlim_cur = strlen(raw_text_of("identity")) - 1, .rlim_max = limit.rlim_max};
+  REQUIRE(setrlimit(RLIMIT_FSIZE, &small) == 0);
+  const int error = uk_log_identity_write(folder, &new, false);
+  REQUIRE(setrlimit(RLIMIT_FSIZE, &limit) == 0);
+  CHECK_EQ_INT(error, ENOSPC);
+  CHECK_EQ_INT(identity_of().topics, 5);
+  CHECK_EQ_INT(uk_log_identity_write(folder, &new, false), 0);
+  CHECK_EQ_INT(identity_of().topics, 6);
   close(folder);
   rig_remove();
 }
@@ -813,6 +836,7 @@ int main(void)
   CHECK_RUN(a_file_that_cannot_be_read_is_refused);
   CHECK_RUN(what_a_crash_left_is_replaced);
   CHECK_RUN(an_identity_that_cannot_be_written_says_why);
+  CHECK_RUN(a_part_of_an_identity_is_none);
   CHECK_RUN(what_is_not_published_is_not_known);
   CHECK_RUN(a16_the_last_writing_of_the_identity_is_a_step);
   CHECK_RUN(a7_a_log_that_held_topics_never_starts_empty);

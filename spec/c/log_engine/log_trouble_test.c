@@ -64,9 +64,20 @@ __attribute__((visibility("default"))) int posix_fallocate(int fd, off_t at, off
   return ftruncate(fd, at + length) == 0 ? 0 : errno;
 }
 
+static atomic_bool moves_away; /* data.mdb does, when the log looks how full the disk is */
+
+static void move(const char *from, const char *to)
+{
+  char old[400];
+  snprintf(old, sizeof old, "%s", raw_path(from));
+  CHECK_EQ_INT(rename(old, raw_path(to)), 0);
+}
+
 __attribute__((visibility("default"))) int statvfs(const char *path, struct statvfs *disk)
 {
   (void)path;
+  if (atomic_exchange(&moves_away, false))
+    move("data.mdb", "kept");
   *disk = (struct statvfs){.f_bavail = (fsblkcnt_t)atomic_load(&free_blocks)};
   return 0;
 }
@@ -432,6 +443,29 @@ static void delete_on_a_full_disk(long bytes)
   rig_remove();
 }
 
+/* The log is opened again after it, and cannot be. */
+static void C3_a_full_disk_may_break_the_log(void)
+{
+  char message[UK_MESSAGE_SIZE];
+  struct uk_log *log = open_log(RIG_MAP_BYTES);
+  REQUIRE(log != NULL);
+  CHECK_EQ_INT(rig_put(log, "t", 0, "v", -1), 0);
+  atomic_store(&free_blocks, 0);
+  atomic_store(&moves_away, true);
+  atomic_store(&writes_short, true);
+  CHECK_EQ_INT(put_large(log, "t", message), UK_E_UNAVAILABLE);
+  CHECK(strstr(message, "the log failed: data.mdb is missing from the data folder ") == message);
+  CHECK(!atomic_load(&moves_away));
+  check_health(log, UK_E_UNAVAILABLE, message);
+  atomic_store(&writes_short, false);
+  atomic_store(&free_blocks, 1000);
+  move("kept", "data.mdb");
+  CHECK_EQ_INT(rig_put(log, "t", 0, "v", -1), 1);
+  check_health(log, UK_OK, "");
+  uk_log_close(log);
+  rig_remove();
+}
+
 static void deleting_makes_room_on_a_full_disk(void)
 {
   delete_on_a_full_disk(10 << 20);
@@ -612,6 +646,7 @@ int main(void)
   CHECK_RUN(readers_during_recovery);
   CHECK_RUN(a_full_disk_refuses_writes_only);
   CHECK_RUN(C3_a_short_write_is_a_full_disk);
+  CHECK_RUN(C3_a_full_disk_may_break_the_log);
   CHECK_RUN(deleting_makes_room_on_a_full_disk);
   CHECK_RUN(A14_deleting_makes_room_after_a_short_write);
   CHECK_RUN(the_limit_on_files_limits_the_map);

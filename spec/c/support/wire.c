@@ -1,6 +1,7 @@
 #include "wire.h"
 
 #include <arpa/inet.h>
+#include <linux/tcp.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -39,6 +40,14 @@ bool wire_is_connected(int fd)
   struct sockaddr_in peer;
   socklen_t length = sizeof peer;
   return getpeername(fd, (struct sockaddr *)&peer, &length) == 0;
+}
+
+unsigned wire_waiting(int listener)
+{
+  struct tcp_info info = {0};
+  socklen_t length = sizeof info;
+  CHECK(getsockopt(listener, IPPROTO_TCP, TCP_INFO, &info, &length) == 0);
+  return info.tcpi_unacked; /* of a listening socket: the length of its queue */
 }
 
 void wire_send(int fd, const char *text)

@@ -20,6 +20,10 @@ int wire_connect(const char *address);
 int wire_connect_without_waiting(const char *address);
 bool wire_is_connected(int fd);
 
+/* How many connections the kernel has for this listening socket that were not accepted. The client
+ * may be connected a moment earlier. */
+unsigned wire_waiting(int listener);
+
 void wire_send(int fd, const char *text);
 
 /* Reads one answer; returns its body, or "" if none came. `has_body`: false for HEAD. */
