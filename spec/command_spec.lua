@@ -198,7 +198,7 @@ describe("upstash-kafka", function()
       local out = out_of { "serve", "--help" }
       local defaults = require("upstash.kafka.server").defaults
       for _, name in ipairs { "listen", "partitions", "threads", "max-connections", "max-header-bytes",
-        "max-body-bytes", "max-message-bytes", "map-bytes", "prefetch-bytes", "prefetch-budget",
+        "max-body-bytes", "max-message-bytes", "max-request-memory", "map-bytes", "prefetch-bytes", "prefetch-budget",
         "idempotency-window" } do
         local default = tostring(defaults[name:gsub("-", "_")])
         assert.is_not.equal("nil", default, name)

@@ -88,7 +88,7 @@ describe("upstash.kafka.server", function()
     assert.is_true(server.defaults.auto_create_topics)
     assert.is_false(server.defaults.no_sync)
     for _, name in ipairs { "threads", "max_connections", "max_header_bytes", "max_body_bytes", "max_message_bytes",
-      "map_bytes", "prefetch_bytes", "prefetch_budget", "idempotency_window" } do
+      "max_request_memory", "map_bytes", "prefetch_bytes", "prefetch_budget", "idempotency_window" } do
       assert.equal("number", type(server.defaults[name]), name)
     end
     for _, name in ipairs { "password", "brokers", "properties", "property_files" } do

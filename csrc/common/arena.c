@@ -23,12 +23,16 @@ void uk_arena_init(struct uk_arena *arena, size_t limit)
 void uk_arena_free(struct uk_arena *arena)
 {
   struct uk_arena_block *block = arena->blocks;
-  uk_arena_init(arena, arena->limit);
+  const size_t used = arena->used;
+  arena->blocks = NULL;
+  arena->used = 0;
   while (block != NULL) {
     struct uk_arena_block *next = block->next;
     free(block);
     block = next;
   }
+  if (used > 0)
+    uk_account_give(arena->account, used);
 }
 
 /* The size of the next block for `needed` bytes; 0 when it would exceed the limit. */
@@ -44,12 +48,22 @@ static size_t block_bytes(const struct uk_arena *arena, size_t needed)
   return bytes > least ? bytes : least;
 }
 
+static struct uk_arena_block *new_block(const struct uk_arena *arena, size_t bytes)
+{
+  if (bytes == 0 || !uk_account_take(arena->account, bytes))
+    return NULL;
+  struct uk_arena_block *block = calloc(1, bytes);
+  if (block == NULL)
+    uk_account_give(arena->account, bytes);
+  return block;
+}
+
 /* Puts the block with more room first: a large allocation leaves the room of the block before it in
  * use. */
 static struct uk_arena_block *add_block(struct uk_arena *arena, size_t needed)
 {
   size_t bytes = block_bytes(arena, needed);
-  struct uk_arena_block *block = bytes > 0 ? calloc(1, bytes) : NULL;
+  struct uk_arena_block *block = new_block(arena, bytes);
   if (block == NULL)
     return NULL;
   block->size = bytes - sizeof *block;

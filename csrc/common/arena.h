@@ -4,19 +4,25 @@
 
 #include <stddef.h>
 
+#include "common/budget.h"
+
 struct uk_arena_block;
 
 struct uk_arena {
   struct uk_arena_block *blocks; /* the one with the most room first */
   size_t used;                   /* bytes allocated from the system */
   size_t limit;
+  struct uk_account *account; /* pays for the blocks; NULL: nobody does */
 };
 
 void uk_arena_init(struct uk_arena *arena, size_t limit);
+
+/* Frees everything. The arena can be used again, with the same limit and account. */
 void uk_arena_free(struct uk_arena *arena);
 
 /* Memory for `count` items of `size` bytes: zeroed, aligned for any type, valid until
- * uk_arena_free. NULL when memory is out, the limit is reached or the product overflows. */
+ * uk_arena_free. NULL when memory is out, the limit is reached, the account
+ * is refused or the product overflows. */
 void *uk_arena_allocate(struct uk_arena *arena, size_t count, size_t size);
 
 /* A NUL-terminated copy of `length` bytes. NULL like uk_arena_allocate. */

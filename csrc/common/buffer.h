@@ -7,21 +7,24 @@
 
 #include <stddef.h>
 
+#include "common/budget.h"
 #include "common/error.h"
 #include "common/slice.h"
 
 struct uk_buffer {
-  char *data;          /* NULL until the first append; owned by the buffer */
-  size_t length;       /* bytes in use */
-  size_t capacity;     /* bytes allocated: length <= capacity <= limit */
-  size_t limit;        /* of the length */
-  enum uk_error error; /* UK_OK, UK_E_NO_MEMORY or UK_E_TOO_LARGE: the first failure */
+  char *data;                 /* NULL until the first append; owned by the buffer */
+  size_t length;              /* bytes in use */
+  size_t capacity;            /* bytes allocated: length <= capacity <= limit */
+  size_t limit;               /* of the length */
+  enum uk_error error;        /* UK_OK, UK_E_NO_MEMORY or UK_E_TOO_LARGE: the first failure */
+  struct uk_account *account; /* pays for the capacity; NULL: nobody does */
 };
 
 /* Allocates nothing. */
 void uk_buffer_init(struct uk_buffer *buffer, size_t limit);
 
-/* Frees the bytes. The buffer is then as after uk_buffer_init with the same limit. */
+/* Frees the bytes. The buffer is then as after uk_buffer_init with the same limit, and keeps
+ * its account. */
 void uk_buffer_free(struct uk_buffer *buffer);
 
 /* Drops the content and the error; keeps the memory. */
@@ -67,11 +70,15 @@ static inline enum uk_error uk_buffer_append_byte(struct uk_buffer *buffer, char
   return uk_buffer_append(buffer, &byte, 1);
 }
 
+/* Gives back the memory that the content does not need, if it is much: content that stays as it is
+ * for long. */
+void uk_buffer_trim(struct uk_buffer *buffer);
+
 /* The content with a NUL after it, which does not count. NULL, with `error` set, without room. */
 const char *uk_buffer_text(struct uk_buffer *buffer);
 
-/* Passes the memory to the caller, who frees it with free(), and leaves the buffer empty. NULL when
- * nothing was ever appended. */
+/* Passes the memory to the caller, who frees it with free(), and leaves the buffer empty. Its
+ * account no longer pays for it. NULL when nothing was ever appended. */
 char *uk_buffer_take(struct uk_buffer *buffer, size_t *length);
 
 static inline struct uk_slice uk_buffer_slice(const struct uk_buffer *buffer)

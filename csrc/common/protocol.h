@@ -120,7 +120,8 @@ enum {
   UK_ORIGIN_MAX = 255,        /* bytes of an origin */
   UK_BODY_BYTES = 16 << 20,   /* request body, also when decompressed; --max-body-bytes */
   UK_HEADERS_PER_MESSAGE_MAX = 1000,
-  UK_PARTITIONS_MAX = 1000, /* of one topic, in the log engine */
+  UK_HEADERS_PER_REQUEST_MAX = 100000, /* of messages, in one request */
+  UK_PARTITIONS_MAX = 1000,            /* of one topic, in the log engine */
   UK_TOPICS_PER_CONSUME_MAX = 256,
   UK_IDEMPOTENCY_KEY_MAX = 128,
   UK_IDEMPOTENCY_WINDOW = 600000,

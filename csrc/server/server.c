@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/memory_limit.h"
 #include "common/protocol.h"
 #include "server/api/cors.h"
 #include "server/api/server_state.h"
@@ -19,6 +20,7 @@ enum {
   THREADS_DEFAULT_MAX = 8,
   CONNECTIONS_MAX = 1000000,
   IDEMPOTENCY_WINDOW_MAX = 24 * 3600,
+  MEMORY_SHARE = 4,         /* requests may take one part in so many of the available memory */
   STOP_MILLISECONDS = 40000 /* in which an engine answers what is pending; a produce has 30 s */
 };
 static const int64_t MAP_BYTES = INT64_C(64) << 30;
@@ -30,6 +32,7 @@ static const int64_t PREFETCH_BUDGET = INT64_C(512) << 20;
 static const int64_t PREFETCH_BYTES_MAX = (INT64_C(1) << 31) - 1024; /* librdkafka's maximum */
 static const int64_t PREFETCH_MAX = INT64_C(1) << 40;
 static const int64_t BODY_BYTES_MAX = INT64_C(256) << 20;
+static const int64_t REQUEST_MEMORY_MAX = INT64_C(1) << 46;
 
 void uk_server_options_default(struct uk_server_options *options)
 {
@@ -97,6 +100,7 @@ static enum uk_error check_numbers(const struct uk_server_options *options, char
     {"max_header_bytes", options->max_header_bytes, HEADER_BYTES_LEAST, HEADER_BYTES_MAX},
     {"max_body_bytes", options->max_body_bytes, 1, BODY_BYTES_MAX},
     {"max_message_bytes", options->max_message_bytes, 1, BODY_BYTES_MAX},
+    {"max_request_memory", options->max_request_memory, 0, REQUEST_MEMORY_MAX},
     {"prefetch_bytes", options->prefetch_bytes, 1024, PREFETCH_BYTES_MAX},
     {"prefetch_budget", options->prefetch_budget, options->prefetch_bytes, PREFETCH_MAX},
   };
@@ -199,6 +203,12 @@ static enum uk_error start_engine(struct uk_server *server, const struct uk_serv
   return error;
 }
 
+static size_t request_memory(const struct uk_server_options *options)
+{
+  return options->max_request_memory > 0 ? (size_t)options->max_request_memory
+                                         : uk_memory_limit("") / MEMORY_SHARE;
+}
+
 static unsigned default_threads(void)
 {
   long processors = sysconf(_SC_NPROCESSORS_ONLN);
@@ -261,8 +271,10 @@ enum uk_error uk_server_start(struct uk_server **out, const struct uk_server_opt
   struct uk_server *server = error == UK_OK ? calloc(1, sizeof *server) : NULL;
   if (server == NULL && error == UK_OK)
     error = UK_E_NO_MEMORY;
-  if (server != NULL)
+  if (server != NULL) {
     server->max_message_bytes = (size_t)options->max_message_bytes;
+    uk_budget_init(&server->memory, request_memory(options));
+  }
   for (size_t i = 0; i < sizeof parts / sizeof *parts && error == UK_OK; i++)
     error = parts[i](server, options, message, size);
   if (error == UK_OK) {

@@ -31,6 +31,7 @@ struct uk_server_options {
   int64_t max_header_bytes; /* request line and headers; a connection takes 4 KiB more */
   int64_t max_body_bytes;
   int64_t max_message_bytes;
+  int64_t max_request_memory;      /* of all requests in hand; 0 = a quarter of what is available */
   const char *const *cors_origins; /* allowed origins of pages; see api/cors.h. NULL: any */
   size_t cors_origin_count;
   const char *const *proxies; /* addresses that may name their clients; see client_address.h */

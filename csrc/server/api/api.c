@@ -103,6 +103,14 @@ bool uk_api_refuse(struct uk_request *request, const char *what, const char *exp
   return false;
 }
 
+bool uk_api_copy(struct uk_request *request, struct uk_slice *text)
+{
+  text->data = uk_arena_copy(&request->arena, text->data, text->length);
+  if (text->data == NULL)
+    uk_request_error(request, UK_E_NO_MEMORY, NULL);
+  return text->data != NULL;
+}
+
 static bool is_admitted(const struct uk_request *request, struct uk_slice topic)
 {
   return uk_topic_name_valid(topic) && uk_credential_admits(request->credential, topic) &&
@@ -220,11 +228,8 @@ bool uk_api_header_token(struct uk_request *request, const char *name, size_t mo
     snprintf(expected, sizeof expected, "1 to %zu visible ASCII characters", most);
     return uk_api_refuse(request, name, expected, text);
   }
-  value->data = uk_arena_copy(&request->arena, text.data, text.length);
-  value->length = text.length;
-  if (value->data == NULL)
-    uk_request_error(request, UK_E_NO_MEMORY, NULL);
-  return value->data != NULL;
+  *value = text;
+  return uk_api_copy(request, value);
 }
 
 bool uk_api_encoding(struct uk_request *request, bool *base64)
@@ -265,6 +270,18 @@ bool uk_api_read_partitions(struct uk_request *request, struct uk_json_list *lis
   return list->count > 0;
 }
 
+/* Checks and copies the name, unless it is that of the position before. */
+static bool take_position_topic(struct uk_request *request, const struct uk_json_list *list,
+                                struct uk_topic_partition_offset *positions, size_t index)
+{
+  struct uk_slice *topic = &positions[index].topic;
+  if (index > 0 && uk_slice_equal(*topic, positions[index - 1].topic)) {
+    *topic = positions[index - 1].topic;
+    return true;
+  }
+  return uk_api_check_item_topic(request, *topic, list, index) && uk_api_copy(request, topic);
+}
+
 struct uk_topic_partition_offset *uk_api_positions(struct uk_request *request,
                                                    const struct uk_json_list *list)
 {
@@ -276,10 +293,10 @@ struct uk_topic_partition_offset *uk_api_positions(struct uk_request *request,
     return NULL;
   }
   for (size_t i = 0; i < list->count; i++) {
-    if (!uk_api_check_item_topic(request, given[i].topic.bytes, list, i))
-      return NULL;
     positions[i] = (struct uk_topic_partition_offset){
       given[i].topic.bytes, (int32_t)given[i].partition.value, given[i].offset.value};
+    if (!take_position_topic(request, list, positions, i))
+      return NULL;
   }
   return positions;
 }

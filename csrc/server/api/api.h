@@ -44,6 +44,9 @@ void uk_api_finish_success(struct uk_request *request);
 bool uk_api_refuse(struct uk_request *request, const char *what, const char *expected,
                    struct uk_slice got);
 
+/* Copies a text of the body into the arena. False: out of memory; the reply is an error. */
+bool uk_api_copy(struct uk_request *request, struct uk_slice *text);
+
 /* The name must be valid (400), allowed by the credentials (403), and not internal (404). */
 bool uk_api_check_topic(struct uk_request *request, struct uk_slice topic, const char *what);
 
@@ -87,8 +90,8 @@ struct uk_api_position {
 extern const struct uk_json_shape uk_api_position_shape, uk_api_partition_shape;
 enum { UK_POSITIONS_MAX = 100000 }; /* per request */
 
-/* Checks the topics and copies the positions into the arena. NULL: the reply is an error. An empty
- * list is accepted. */
+/* Checks the topics and copies the positions into the arena, with their names, so that they outlive
+ * the body. NULL: the reply is an error. An empty list is accepted. */
 struct uk_topic_partition_offset *uk_api_positions(struct uk_request *request,
                                                    const struct uk_json_list *list);
 

@@ -35,6 +35,7 @@ bool uk_api_commit(struct uk_request *request)
   if (commit->offsets == NULL || !uk_api_ask(request, &acknowledgement))
     return false;
   struct uk_engine *engine = uk_api_engine(request);
+  uk_request_drop_input(request, false);
   engine->methods->commit(engine, commit);
   return true;
 }
@@ -64,6 +65,7 @@ bool uk_api_committed(struct uk_request *request)
   if (committed->offsets == NULL)
     return false;
   struct uk_engine *engine = uk_api_engine(request);
+  uk_request_drop_input(request, false);
   engine->methods->committed(engine, committed);
   return true;
 }
@@ -87,6 +89,7 @@ bool uk_api_delete_consumer(struct uk_request *request)
   operation->group = request->parameters[0];
   operation->instance = request->parameters[1];
   struct uk_engine *engine = uk_api_engine(request);
+  uk_request_drop_input(request, false);
   engine->methods->delete_consumer(engine, operation);
   return true;
 }

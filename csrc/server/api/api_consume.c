@@ -14,13 +14,16 @@ static const struct uk_json_field consume_fields[] = {
 static const struct uk_json_shape consume_shape = {
   consume_fields, sizeof consume_fields / sizeof *consume_fields, sizeof(struct uk_read_body)};
 
-static void add_topic(struct uk_consume *consume, struct uk_slice *topics, struct uk_slice topic)
+/* Copies the name: it outlives the body. */
+static bool add_topic(struct uk_request *request, struct uk_consume *consume,
+                      struct uk_slice *topics, struct uk_slice topic)
 {
   for (size_t i = 0; i < consume->topic_count; i++) {
     if (uk_slice_equal(topics[i], topic))
-      return;
+      return true;
   }
   topics[consume->topic_count++] = topic;
+  return uk_api_copy(request, &topics[consume->topic_count - 1]);
 }
 
 /* Takes one topic of the body, named by `place`; it must equal the path's topic, if there is one.
@@ -29,11 +32,9 @@ static bool take_topic(struct uk_request *request, struct uk_consume *consume,
                        struct uk_slice *topics, struct uk_slice topic, const char *place)
 {
   struct uk_slice in_path = request->parameters[2];
-  if (!uk_api_check_topic(request, topic, place) ||
-      (in_path.length > 0 && !uk_api_check_same_topic_at(request, in_path, topic, place)))
-    return false;
-  add_topic(consume, topics, topic);
-  return true;
+  return uk_api_check_topic(request, topic, place) &&
+         (in_path.length == 0 || uk_api_check_same_topic_at(request, in_path, topic, place)) &&
+         add_topic(request, consume, topics, topic);
 }
 
 static bool read_topics(struct uk_request *request, struct uk_consume *consume,
@@ -118,6 +119,7 @@ bool uk_api_consume(struct uk_request *request)
     return false;
   struct uk_engine *engine = uk_api_engine(request);
   request->client_gone = uk_api_read_client_gone;
+  uk_request_drop_input(request, false);
   engine->methods->consume(engine, &call->consume);
   return true;
 }

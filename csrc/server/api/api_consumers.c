@@ -91,6 +91,7 @@ bool uk_api_consumers(struct uk_request *request)
     return false;
   call->consumers.owned = write_row;
   struct uk_engine *engine = uk_api_engine(request);
+  uk_request_drop_input(request, false);
   engine->methods->consumers(engine, &call->consumers);
   return true;
 }

@@ -48,7 +48,7 @@ static bool add_triple(struct uk_request *request, struct uk_read_body *body)
     uk_request_error(request, UK_E_BAD_REQUEST, "%s: missing", missing);
     return false;
   }
-  all = uk_arena_allocate(&request->arena, count + 1, sizeof *all);
+  all = uk_arena_allocate(uk_request_scratch(request), count + 1, sizeof *all);
   if (all == NULL) {
     uk_request_error(request, UK_E_NO_MEMORY, NULL);
     return false;
@@ -83,6 +83,7 @@ bool uk_api_fetch(struct uk_request *request)
     return false;
   struct uk_engine *engine = uk_api_engine(request);
   request->client_gone = uk_api_read_client_gone;
+  uk_request_drop_input(request, false);
   engine->methods->fetch(engine, &call->fetch);
   return true;
 }

@@ -28,6 +28,7 @@ bool uk_api_topics(struct uk_request *request)
     return false;
   topics->topic = write_topic;
   struct uk_engine *engine = uk_api_engine(request);
+  uk_request_drop_input(request, false);
   engine->methods->topics(engine, topics);
   return true;
 }
@@ -73,6 +74,7 @@ bool uk_api_offsets(struct uk_request *request)
   if (offsets->offsets == NULL)
     return false;
   struct uk_engine *engine = uk_api_engine(request);
+  uk_request_drop_input(request, false);
   engine->methods->offsets(engine, offsets);
   return true;
 }

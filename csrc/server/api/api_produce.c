@@ -110,11 +110,12 @@ static bool reserve_results(struct uk_request *request)
   return uk_api_reserve_reply(request, bytes);
 }
 
-bool uk_api_submit_produce(struct uk_request *request)
+bool uk_api_submit_produce(struct uk_request *request, bool keep_body)
 {
   struct uk_engine *engine = uk_api_engine(request);
   if (!reserve_results(request))
     return false;
+  uk_request_drop_input(request, keep_body);
   engine->methods->produce(engine, request->operation);
   return true;
 }
@@ -148,7 +149,7 @@ static const struct uk_json_field message_fields[] = {
   FIELD(message, partition, UK_FIELD_INTEGER, .most = INT32_MAX),
   FIELD(message, timestamp, UK_FIELD_INTEGER, .least = 1, .most = UK_PRODUCED_TIMESTAMP_MAX),
   FIELD(message, headers, UK_FIELD_PAIRS, .most = UK_HEADERS_PER_MESSAGE_MAX,
-        .shape = &header_shape),
+        .most_in_all = UK_HEADERS_PER_REQUEST_MAX, .shape = &header_shape),
   FIELD(message, topic, UK_FIELD_TEXT, .required = false),
 };
 static const struct uk_json_shape message_shape = {message_fields, 6, sizeof(struct message)};
@@ -262,7 +263,7 @@ bool uk_api_produce(struct uk_request *request)
     if (!take_message(&conversion, i, &produce->records[i]))
       return false;
   }
-  return produce != NULL && uk_api_submit_produce(request);
+  return produce != NULL && uk_api_submit_produce(request, true);
 }
 
 /* Checks text from the path or query: base64, decoded in place, or UTF-8. */
@@ -307,5 +308,5 @@ bool uk_api_produce_one(struct uk_request *request)
   record->has_key = keyed == 1;
   return keyed >= 0 && take_text(request, "message", &record->value, base64) &&
          uk_api_check_topic(request, record->topic, "topic") &&
-         uk_api_check_size(request, record, -1) && uk_api_submit_produce(request);
+         uk_api_check_size(request, record, -1) && uk_api_submit_produce(request, false);
 }

@@ -16,8 +16,8 @@ struct uk_produce *uk_api_produce_operation(struct uk_request *request,
 /* Checks the record's size; false with an error reply. `index` is its place in an array, or -1. */
 bool uk_api_check_size(struct uk_request *request, const struct uk_record *record, int64_t index);
 
-/* Reserves memory for the reply and submits the operation. Returns what a handler returns: false if
- * memory is out. */
-bool uk_api_submit_produce(struct uk_request *request);
+/* Reserves memory for the reply, frees the input (with `keep_body`, the records refer to the body)
+ * and submits the operation. Returns what a handler returns: false if memory is out. */
+bool uk_api_submit_produce(struct uk_request *request, bool keep_body);
 
 #endif

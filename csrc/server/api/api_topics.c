@@ -53,6 +53,7 @@ bool uk_api_create_topic(struct uk_request *request)
   create->has_retention_bytes = body.retention_bytes.given;
   create->retention_bytes = body.retention_bytes.value;
   struct uk_engine *engine = uk_api_engine(request);
+  uk_request_drop_input(request, false);
   engine->methods->create_topic(engine, create);
   return true;
 }
@@ -67,6 +68,7 @@ bool uk_api_delete_topic(struct uk_request *request)
     return false;
   operation->topic = request->parameters[0];
   struct uk_engine *engine = uk_api_engine(request);
+  uk_request_drop_input(request, false);
   engine->methods->delete_topic(engine, operation);
   return true;
 }

@@ -108,5 +108,5 @@ bool uk_api_webhook(struct uk_request *request)
   record->has_value = true;
   record->value = uk_slice_of(request->body, request->body_length);
   return take_headers(request, record) && uk_api_check_topic(request, topic, "topic") &&
-         uk_api_check_size(request, record, -1) && uk_api_submit_produce(request);
+         uk_api_check_size(request, record, -1) && uk_api_submit_produce(request, true);
 }

@@ -18,6 +18,7 @@ struct uk_json_place {
 struct uk_json_reading {
   struct uk_request *request;
   struct uk_json_reader json;
+  int64_t in_all; /* items read so far that count for `most_in_all` */
   size_t skipped; /* bytes of the body before the text that `json` reads */
 };
 

@@ -59,14 +59,14 @@ static bool read_integer(struct uk_json_reading *reading, const struct uk_json_p
   return true;
 }
 
-/* Makes room for one more item; NULL if out of memory. Outgrown copies stay in the arena; together
- * they take less than the list itself. */
+/* Makes room for one more item; NULL if out of memory. Outgrown copies stay in the scratch arena;
+ * together they take less than the list itself. */
 static void *add_item(struct uk_json_reading *reading, struct uk_json_list *list, size_t *capacity,
                       size_t size)
 {
   if (list->count == *capacity) {
     size_t larger = *capacity > 0 ? *capacity * 2 : FIRST_ITEMS;
-    char *items = uk_arena_allocate(&reading->request->arena, larger, size);
+    char *items = uk_arena_allocate(uk_request_scratch(reading->request), larger, size);
     if (items == NULL)
       return NULL;
     if (list->count > 0)
@@ -103,6 +103,11 @@ static void *next_item(struct uk_json_reading *reading, const struct uk_json_pla
 {
   if ((int64_t)list->count >= field->most) {
     uk_json_refuse(reading, place, "at most %lld items expected", (long long)field->most);
+    return NULL;
+  }
+  if (field->most_in_all > 0 && ++reading->in_all > field->most_in_all) {
+    uk_json_refuse(reading, place, "at most %lld items expected in one request",
+                   (long long)field->most_in_all);
     return NULL;
   }
   void *item = add_item(reading, list, capacity, item_size(field));

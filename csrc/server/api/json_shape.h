@@ -22,7 +22,7 @@ struct uk_json_integer {
 };
 
 struct uk_json_list {
-  void *items; /* of struct uk_json_text, or of the shape's structs; in the arena */
+  void *items; /* of struct uk_json_text, or of the shape's structs; in the scratch arena */
   size_t count;
   bool given;
   bool array;       /* false: a single item without brackets */
@@ -52,6 +52,8 @@ struct uk_json_field {
   bool required;
   size_t offset;
   int64_t least, most;
+  int64_t most_in_all; /* items of this list in all objects of the body together; 0: any. Only one
+                          field of a body may have it */
   const struct uk_json_shape *shape;
 };
 

@@ -2,6 +2,7 @@
 #ifndef UK_SERVER_STATE_H
 #define UK_SERVER_STATE_H
 
+#include "common/budget.h"
 #include "server/api/credentials.h"
 #include "server/engine/engine.h"
 #include "server/watch/error_log.h"
@@ -16,6 +17,7 @@ struct uk_server {
   struct uk_http *http;
   struct uk_repeated refused_logins;
   size_t max_message_bytes;
+  struct uk_budget memory; /* of the requests in hand; outlives those that end late */
   char *url;
   struct uk_server *next_abandoned; /* see server.c */
 };

@@ -14,17 +14,29 @@
 enum {
   DRAIN_FACTOR = 4, /* a refused body is read and discarded up to this many times max_body_bytes,
                        because a client that is cut off while it sends does not see the reply */
-  REFUSAL_SIZE = 512
+  REFUSAL_SIZE = 512,
+  BODY_STEP = 64 << 10 /* bytes; room for a body's beginning */
 };
 static const size_t ARENA_BYTES = (size_t)256 << 20; /* per request */
+
+void uk_exchange_drop_request(struct uk_exchange *exchange)
+{
+  uk_arena_free(&exchange->request.scratch);
+  uk_arena_free(&exchange->request.arena);
+  uk_buffer_free(&exchange->body);
+}
+
+static void drop_body(struct uk_request *request)
+{
+  uk_buffer_free(&uk_exchange_of(request)->body);
+}
 
 void uk_exchange_release(struct uk_exchange *exchange)
 {
   if (atomic_fetch_sub(&exchange->owners, 1) > 1)
     return;
-  uk_arena_free(&exchange->request.arena);
+  uk_exchange_drop_request(exchange);
   uk_buffer_free(&exchange->request.reply);
-  uk_buffer_free(&exchange->body);
   free(exchange);
 }
 
@@ -80,6 +92,7 @@ static const struct uk_request_methods methods = {
   .header = uk_exchange_header,
   .each_header = uk_exchange_each_header,
   .is_client_alive = is_client_alive,
+  .drop_body = drop_body,
   .reply = uk_exchange_reply,
   .reply_early = uk_exchange_reply_early,
   .ask = ask,
@@ -97,6 +110,19 @@ static void take_target(struct uk_exchange *exchange, const char *target)
   exchange->request.query = exchange->uri + path_length + (path_length < length ? 1 : 0);
 }
 
+static void init_memory(struct uk_exchange *exchange)
+{
+  struct uk_request *request = &exchange->request;
+  struct uk_account *account = &request->account;
+  uk_account_init(account, &request->server->memory);
+  uk_arena_init(&request->arena, ARENA_BYTES);
+  uk_arena_init(&request->scratch, ARENA_BYTES);
+  uk_buffer_init(&request->reply, uk_exchange_reply_bytes);
+  uk_buffer_init(&exchange->body, exchange->http->max_body_bytes);
+  request->arena.account = request->scratch.account = account;
+  request->reply.account = exchange->body.account = account;
+}
+
 static struct uk_exchange *new_exchange(struct uk_http *http, struct MHD_Connection *connection,
                                         const char *target)
 {
@@ -111,9 +137,7 @@ static struct uk_exchange *new_exchange(struct uk_http *http, struct MHD_Connect
   exchange->request.methods = &methods;
   exchange->request.server = http->server;
   exchange->request.status = 200;
-  uk_arena_init(&exchange->request.arena, ARENA_BYTES);
-  uk_buffer_init(&exchange->request.reply, uk_exchange_reply_bytes);
-  uk_buffer_init(&exchange->body, http->max_body_bytes);
+  init_memory(exchange);
   take_target(exchange, target);
   return exchange;
 }
@@ -289,6 +313,35 @@ static enum MHD_Result refuse_chunk(struct uk_exchange *exchange)
   return exchange->abandoned ? MHD_NO : MHD_YES;
 }
 
+/* Makes room for more of the body, not for all that the client has announced: memory that it has
+ * not sent yet would be missing to others. */
+static void make_room(struct uk_exchange *exchange, size_t length)
+{
+  struct uk_buffer *body = &exchange->body;
+  const size_t wanted = body->length + length < BODY_STEP ? BODY_STEP : body->length + length;
+  if (wanted > exchange->content_length && !exchange->chunked)
+    uk_buffer_reserve(body, exchange->content_length - body->length);
+  else
+    uk_buffer_reserve(body, wanted - body->length);
+}
+
+/* Adds a part to the body, unless it must be refused. What there is of it is then freed. */
+static void keep(struct uk_exchange *exchange, const char *data, size_t length)
+{
+  const size_t most = exchange->http->max_body_bytes;
+  if (exchange->received > most) {
+    uk_request_error(&exchange->request, UK_E_TOO_LARGE, "body: at most %zu bytes expected", most);
+    exchange->refused = true;
+  } else {
+    make_room(exchange, length);
+    exchange->refused = uk_buffer_append(&exchange->body, data, length) != UK_OK;
+    if (exchange->refused)
+      uk_request_error(&exchange->request, UK_E_NO_MEMORY, NULL);
+  }
+  if (exchange->refused)
+    uk_buffer_free(&exchange->body);
+}
+
 static enum MHD_Result collect(struct uk_exchange *exchange, const char *data, size_t length)
 {
   if (!has_good_chunk(exchange, data))
@@ -300,29 +353,17 @@ static enum MHD_Result collect(struct uk_exchange *exchange, const char *data, s
     exchange->abandoned = true;
     return MHD_NO;
   }
-  if (!exchange->refused && exchange->received > exchange->http->max_body_bytes) {
-    uk_request_error(&exchange->request, UK_E_TOO_LARGE, "body: at most %zu bytes expected",
-                     exchange->http->max_body_bytes);
-    exchange->refused = true;
-    uk_buffer_free(&exchange->body);
-  }
-  if (exchange->refused) {
-    exchange->abandoned = exchange->received > drain_limit(exchange);
-    return exchange->abandoned ? MHD_NO : MHD_YES;
-  }
-  if (exchange->body.capacity == 0 && exchange->content_length > 0)
-    uk_buffer_reserve(&exchange->body, exchange->content_length);
-  if (uk_buffer_append(&exchange->body, data, length) != UK_OK) {
-    uk_request_error(&exchange->request, UK_E_NO_MEMORY, NULL);
-    exchange->refused = true;
-  }
-  return MHD_YES;
+  if (!exchange->refused)
+    keep(exchange, data, length);
+  exchange->abandoned = exchange->refused && exchange->received > drain_limit(exchange);
+  return exchange->abandoned ? MHD_NO : MHD_YES;
 }
 
 static bool unpack(struct uk_exchange *exchange)
 {
   struct uk_buffer unpacked;
   uk_buffer_init(&unpacked, exchange->http->max_body_bytes);
+  unpacked.account = exchange->body.account;
   enum uk_error error = uk_gunzip(&unpacked, uk_buffer_slice(&exchange->body));
   uk_buffer_free(&exchange->body);
   exchange->body = unpacked;
@@ -330,9 +371,13 @@ static bool unpack(struct uk_exchange *exchange)
     uk_request_error(&exchange->request, error,
                      "body: at most %zu bytes expected after decompression",
                      exchange->http->max_body_bytes);
+  else if (error == UK_E_BAD_REQUEST)
+    uk_request_error(&exchange->request, error, "body: malformed gzip");
   else if (error != UK_OK)
-    uk_request_error(&exchange->request, error, "body: %s",
-                     error == UK_E_BAD_REQUEST ? "malformed gzip" : uk_error_text(error));
+    uk_request_error(&exchange->request, error, NULL);
+  if (error != UK_OK)
+    uk_buffer_free(&exchange->body);
+  uk_buffer_trim(&exchange->body);
   return error == UK_OK;
 }
 

@@ -60,6 +60,10 @@ void uk_exchange_each_header(const struct uk_request *request, uk_header_visitor
 void uk_exchange_reply(struct uk_request *request);
 void uk_exchange_reply_early(struct uk_request *request);
 
+/* Frees the request's body and arenas, and with them the operation and what the reply's headers
+ * refer to. The reply stays. */
+void uk_exchange_drop_request(struct uk_exchange *exchange);
+
 /* An owner leaves the exchange. */
 void uk_exchange_release(struct uk_exchange *exchange);
 

@@ -12,6 +12,7 @@ static void pack(struct uk_request *request)
 {
   struct uk_buffer packed;
   uk_buffer_init(&packed, uk_exchange_reply_bytes);
+  packed.account = request->reply.account;
   if (uk_gzip(&packed, uk_buffer_slice(&request->reply)) == UK_OK) {
     uk_buffer_free(&request->reply);
     request->reply = packed;
@@ -62,6 +63,17 @@ static void add_close(struct uk_exchange *exchange)
   exchange->is_last = says_close(request);
 }
 
+/* The library has copied the reply's headers. What the receipt needs of the operation is kept. */
+static void drop_request(struct uk_exchange *exchange)
+{
+  struct uk_receipt *receipt = exchange->request.receipt;
+  if (receipt != NULL && receipt->delivered != NULL) {
+    receipt->delivery = *receipt->delivered;
+    receipt->delivered = &receipt->delivery;
+  }
+  uk_exchange_drop_request(exchange);
+}
+
 enum MHD_Result uk_exchange_queue(struct uk_exchange *exchange)
 {
   struct uk_request *request = &exchange->request;
@@ -70,7 +82,9 @@ enum MHD_Result uk_exchange_queue(struct uk_exchange *exchange)
   uk_exchange_finish(exchange);
   uk_cors_add_headers(exchange->http->server->cors, request);
   add_close(exchange);
-  /* The library drops the response before on_completed frees the body. */
+  /* The library drops the response before on_completed frees the body. A client may take long to
+   * read it. */
+  uk_buffer_trim(&request->reply);
   struct MHD_Response *response = uk_http_make_response(request, MHD_RESPMEM_PERSISTENT);
   if (response == NULL)
     return give_up(exchange);
@@ -78,7 +92,11 @@ enum MHD_Result uk_exchange_queue(struct uk_exchange *exchange)
     exchange->http->queue_response(exchange->connection, (unsigned)request->status, response);
   MHD_destroy_response(response);
   exchange->queued = result == MHD_YES;
-  return exchange->queued ? result : give_up(exchange);
+  if (!exchange->queued)
+    return give_up(exchange);
+  if (!exchange->early)
+    drop_request(exchange);
+  return result;
 }
 
 static void send_reply(struct uk_exchange *exchange)

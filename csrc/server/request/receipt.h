@@ -19,7 +19,8 @@ struct uk_receipt {
    * never on two at a time. */
   void (*report)(struct uk_receipt *receipt, enum uk_response_outcome outcome);
   const uint64_t *delivered; /* the number of what the reply delivers; 0 or NULL: nothing, and
-                                nothing is reported. http reads it once, when the reply has ended */
+                                nothing is reported. http reads it last when the reply is
+                                queued */
   struct uk_slice recipient; /* for whom: requests for the same recipient ask about the reply */
 
   /* http's own, under the mutex of its receipts. */

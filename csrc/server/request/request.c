@@ -53,6 +53,21 @@ bool uk_request_follow(struct uk_request *request, struct uk_receipt *receipt)
   return false;
 }
 
+struct uk_arena *uk_request_scratch(struct uk_request *request)
+{
+  return request->body_length < UK_SCRATCH_LEAST ? &request->arena : &request->scratch;
+}
+
+void uk_request_drop_input(struct uk_request *request, bool keep_body)
+{
+  uk_arena_free(&request->scratch);
+  if (keep_body || request->body == NULL)
+    return;
+  request->methods->drop_body(request);
+  request->body = NULL;
+  request->body_length = 0;
+}
+
 void uk_request_add_header(struct uk_request *request, const char *name, const char *value)
 {
   if (request->reply_header_count == UK_REPLY_HEADERS) {
@@ -95,11 +110,44 @@ static void add_status_headers(struct uk_request *request)
   }
 }
 
+/* The error's own text. If the budget has refused memory, replaces the error where that is for
+ * ever. */
+static void own_text(const struct uk_request *request, enum uk_error *error, char *text,
+                     size_t size)
+{
+  const struct uk_account *account = &request->account;
+  if (*error != UK_E_NO_MEMORY || account->denied == 0) {
+    snprintf(text, size, "%s", uk_error_text(*error));
+  } else if (uk_account_never_fits(account)) {
+    *error = UK_E_TOO_LARGE;
+    snprintf(text, size,
+             "the request takes %zu bytes of memory or more; --max-request-memory "
+             "allows %zu for one request",
+             account->denied, uk_budget_most(account->budget));
+  } else {
+    snprintf(text, size, "the memory for requests is in use: --max-request-memory is %zu bytes",
+             account->budget->limit);
+  }
+}
+
+/* An error is short, and must be said although the budget has nothing left. */
+static void write_error(struct uk_request *request, struct uk_slice text)
+{
+  struct uk_buffer *reply = &request->reply;
+  uk_buffer_clear(reply);
+  uk_request_write_error(reply, request->status, text);
+  if (reply->error != UK_E_NO_MEMORY || request->account.denied == 0)
+    return;
+  uk_buffer_free(reply);
+  reply->account = NULL;
+  uk_request_write_error(reply, request->status, text);
+}
+
 void uk_request_error(struct uk_request *request, enum uk_error error, const char *format, ...)
 {
   char text[ERROR_TEXT_SIZE];
   if (format == NULL) {
-    snprintf(text, sizeof text, "%s", uk_error_text(error));
+    own_text(request, &error, text, sizeof text);
   } else {
     va_list arguments;
     va_start(arguments, format);
@@ -112,8 +160,7 @@ void uk_request_error(struct uk_request *request, enum uk_error error, const cha
   request->status = status;
   request->reply_header_count = 0;
   add_status_headers(request);
-  uk_buffer_clear(&request->reply);
-  uk_request_write_error(&request->reply, request->status, uk_slice_text(text));
+  write_error(request, uk_slice_text(text));
 }
 
 static void replace_reply(struct uk_request *request)

@@ -17,8 +17,9 @@ struct uk_credential;
 
 enum {
   UK_PATH_PARAMETERS = 3,
-  UK_REPLY_HEADERS = 16,        /* most headers of a reply, besides those the HTTP library adds */
-  UK_REPLY_HEAD_BYTES = 2 << 10 /* most bytes of a reply's status line and headers together */
+  UK_REPLY_HEADERS = 16,         /* most headers of a reply, besides those the HTTP library adds */
+  UK_REPLY_HEAD_BYTES = 2 << 10, /* most bytes of a reply's status line and headers together */
+  UK_SCRATCH_LEAST = 4 << 10     /* see uk_request_scratch */
 };
 
 /* What a browser says about the page that sent the request. Zero for any other client. */
@@ -41,6 +42,7 @@ struct uk_request_methods {
   struct uk_slice (*header)(const struct uk_request *request, const char *name);
   void (*each_header)(const struct uk_request *request, uk_header_visitor *each, void *argument);
   bool (*is_client_alive)(const struct uk_request *request);
+  void (*drop_body)(struct uk_request *request);
   void (*reply)(struct uk_request *request);
   void (*reply_early)(struct uk_request *request);
   void (*ask)(const struct uk_request *request, struct uk_slice recipient);
@@ -51,7 +53,10 @@ struct uk_request {
   const struct uk_request_methods *methods; /* NULL for a reply without a request */
   struct uk_server *server;
 
-  /* The request. The bytes live as long as it does, and the handler may change them. */
+  struct uk_account account; /* pays for the body, the arenas and the reply */
+
+  /* The request. The bytes live as long as it does, the body's until uk_request_drop_input, and the
+   * handler may change them. */
   enum uk_method method;
   enum uk_endpoint endpoint;
   char *path;  /* raw, NUL-terminated, without the query; the router decodes it in place */
@@ -66,7 +71,8 @@ struct uk_request {
 
   /* The handler's own, until the reply is sent. */
   struct uk_arena arena;
-  void *operation;  /* the pending engine operation, in the arena */
+  struct uk_arena scratch; /* use uk_request_scratch */
+  void *operation;         /* the pending engine operation, in the arena */
   bool is_answered; /* before the operation has ended; atomic, see uk_request_is_client_alive */
   bool carried_out; /* it changed something, or may have: the reply must not deny it. Known once the
                        reply is built */
@@ -136,13 +142,24 @@ void uk_request_ask(const struct uk_request *request, struct uk_slice recipient)
  * once. False: out of memory, and the receipt has been freed. */
 bool uk_request_follow(struct uk_request *request, struct uk_receipt *receipt);
 
+/* An arena for what the handler reads, and copies before it submits the operation: it lives until
+ * uk_request_drop_input. For a body of less than UK_SCRATCH_LEAST bytes it is the request's own
+ * arena, since another one would cost more than it holds. */
+struct uk_arena *uk_request_scratch(struct uk_request *request);
+
+/* Frees the scratch arena and, unless `keep_body`, the body: a request that waits must not hold
+ * them. Call it before the operation is submitted, which may not refer to them. */
+void uk_request_drop_input(struct uk_request *request, bool keep_body);
+
 /* Both strings are static or in the arena. A header beyond UK_REPLY_HEADERS is a bug and turns the
  * reply into a 500. */
 void uk_request_add_header(struct uk_request *request, const char *name, const char *value);
 
 /* Makes the reply `{"error": text, "status": N}` and adds the headers that the status calls for:
  * Retry-After or WWW-Authenticate. WWW-Authenticate is omitted for a browser's page, because the
- * browser would remember the credentials. `format` NULL: the error's own text. Does not send it. */
+ * browser would remember the credentials. `format` NULL: the error's own text; after the
+ * budget refused memory, NO_MEMORY has a text that says so, or becomes TOO_LARGE if the request can
+ * never fit. Does not send it. */
 void uk_request_error(struct uk_request *request, enum uk_error error, const char *format, ...)
   __attribute__((format(printf, 3, 4)));
 

@@ -99,9 +99,19 @@ static bool follow(struct uk_request *request, struct uk_receipt *receipt)
   return !((const struct call *)request)->rig->cannot_follow;
 }
 
+/* The engine must not look at it any more. */
+static void drop_body(struct uk_request *request)
+{
+  const struct api_rig *rig = ((const struct call *)request)->rig;
+  guard_free(request->body, request->body_length);
+  if (rig->dropped != NULL)
+    ++*rig->dropped;
+}
+
 static const struct uk_request_methods methods = {.header = header,
                                                   .each_header = each_header,
                                                   .is_client_alive = is_client_alive,
+                                                  .drop_body = drop_body,
                                                   .reply = reply,
                                                   .reply_early = reply_early,
                                                   .ask = ask,
@@ -124,6 +134,7 @@ static void fill(struct call *call, const char *user, const char *path, const ch
   request->status = 200;
   request->browser = call->rig->browser;
   uk_arena_init(&request->arena, ARENA_BYTES);
+  uk_arena_init(&request->scratch, ARENA_BYTES);
   uk_buffer_init(&request->reply, call->rig->reply_bytes > 0 ? call->rig->reply_bytes : MAX_BYTES);
   request->body_length = call->rig->body_length > 0 ? call->rig->body_length : strlen(body);
   if (request->body_length > 0)
@@ -191,5 +202,6 @@ void api_rig_ask(struct api_rig *rig, const char *user, enum uk_method method, c
   if (request->body != NULL)
     guard_free(request->body, request->body_length);
   uk_arena_free(&request->arena);
+  uk_arena_free(&request->scratch);
   uk_buffer_free(&request->reply);
 }

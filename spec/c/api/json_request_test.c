@@ -58,6 +58,7 @@ static const struct uk_json_field outer_fields[] = {
    .type = UK_FIELD_PAIRS,
    .offset = offsetof(struct outer, pairs),
    .most = 3,
+   .most_in_all = 5,
    .shape = &pair_shape},
 };
 static const struct uk_json_shape outer_shape = {
@@ -71,6 +72,7 @@ static void give(const char *text, size_t length)
 {
   request = (struct uk_request){.status = 200};
   uk_arena_init(&request.arena, 1 << 20);
+  uk_arena_init(&request.scratch, 1 << 20);
   uk_buffer_init(&request.reply, 1 << 16);
   body = guard_copy(text, length);
   body_length = length;
@@ -82,6 +84,7 @@ static void done(void)
 {
   guard_free(body, body_length);
   uk_arena_free(&request.arena);
+  uk_arena_free(&request.scratch);
   uk_buffer_free(&request.reply);
 }
 
@@ -129,6 +132,25 @@ static void reads_one_object_or_many(void)
   give("", 0);
   CHECK(uk_json_read_objects(&request, &inner_shape, 10, &list));
   CHECK(list.count == 0 && !list.given);
+  done();
+}
+
+/* The items of all objects count together, as objects and as fields of one. */
+static void E3_limits_the_items_of_all_objects_together(void)
+{
+  static const char *const texts[] = {
+    "[{\"pairs\":{\"a\":\"\",\"b\":\"\",\"c\":\"\"}},{\"pairs\":{\"d\":\"\",\"e\":\"\"}}]",
+    "[{\"pairs\":{\"a\":\"\",\"b\":\"\",\"c\":\"\"}},{\"pairs\":[{\"key\":\"d\",\"value\":\"\"}]},"
+    "{\"pairs\":{\"e\":\"\",\"f\":\"\"}}]"};
+  struct uk_json_list list;
+  give(texts[0], strlen(texts[0]));
+  CHECK(uk_json_read_objects(&request, &outer_shape, 10, &list));
+  done();
+  give(texts[1], strlen(texts[1]));
+  CHECK(!uk_json_read_objects(&request, &outer_shape, 10, &list));
+  CHECK_EQ_SLICE(uk_buffer_slice(&request.reply),
+                 "{\"error\":\"[2].pairs: at most 5 items expected in one request\","
+                 "\"status\":400}");
   done();
 }
 
@@ -587,6 +609,7 @@ int main(void)
 {
   CHECK_RUN(reads_an_object);
   CHECK_RUN(reads_one_object_or_many);
+  CHECK_RUN(E3_limits_the_items_of_all_objects_together);
   CHECK_RUN(reads_many_items);
   CHECK_RUN(an_integer_may_be_text_or_a_number_with_an_integral_value);
   CHECK_RUN(an_integer_ends_at_its_limits_however_it_is_written);

@@ -5,11 +5,18 @@
 
 bool http_rig_open(struct http_rig *rig, const struct uk_engine_methods *methods)
 {
+  return http_rig_open_within(rig, methods, 0);
+}
+
+bool http_rig_open_within(struct http_rig *rig, const struct uk_engine_methods *methods,
+                          size_t memory)
+{
   char message[512] = "";
   *rig = (struct http_rig){.engine = {methods}};
   rig->server = (struct uk_server){.engine = &rig->engine,
                                    .credentials = uk_credentials_new(),
                                    .max_message_bytes = HTTP_RIG_BODY_MAX};
+  uk_budget_init(&rig->server.memory, memory);
   const struct uk_http_options options = {.server = &rig->server,
                                           .listen = "127.0.0.1:0",
                                           .threads = 1,

@@ -14,6 +14,10 @@ struct http_rig {
 /* Starts a server with one user, "full" with the password "p". False: it failed; http_rig_close
  * frees what there is. */
 bool http_rig_open(struct http_rig *rig, const struct uk_engine_methods *methods);
+/* The same, with so many bytes for all requests. */
+bool http_rig_open_within(struct http_rig *rig, const struct uk_engine_methods *methods,
+                          size_t memory);
+
 void http_rig_close(struct http_rig *rig);
 
 #endif

@@ -61,6 +61,7 @@ static void has_the_documented_defaults(void)
   CHECK_EQ_INT(options.max_header_bytes, 8192);
   CHECK_EQ_INT(options.max_body_bytes, 16777216);
   CHECK_EQ_INT(options.max_message_bytes, 1048576);
+  CHECK_EQ_INT(options.max_request_memory, 0);
   CHECK_EQ_INT(options.cors_origin_count, 0);
   CHECK_EQ_INT(options.proxy_count, 0);
   CHECK(options.username == NULL && options.password == NULL && options.brokers == NULL);
@@ -84,6 +85,7 @@ static void accepts_only_numbers_within_their_limits(void)
     {"max_header_bytes", &options.max_header_bytes, 2048, 1048576},
     {"max_body_bytes", &options.max_body_bytes, 1, 268435456},
     {"max_message_bytes", &options.max_message_bytes, 1, 268435456},
+    {"max_request_memory", &options.max_request_memory, 0, 70368744177664},
     {"prefetch_bytes", &options.prefetch_bytes, 1024, 2147482624},
     {"prefetch_budget", &options.prefetch_budget, 1024, 1099511627776},
   };

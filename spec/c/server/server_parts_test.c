@@ -14,6 +14,7 @@
 #include "fault.h"
 #include "log_rig.h"
 #include "server/api/cors.h"
+#include "common/memory_limit.h"
 #include "server/api/server_state.h"
 #include "server/http/http.h"
 #include "server/log_engine/log_engine.h"
@@ -207,7 +208,8 @@ static struct uk_server_options unusual(void)
                                     .max_connections = 7,
                                     .max_header_bytes = 8000,
                                     .max_body_bytes = 9000,
-                                    .max_message_bytes = 1000};
+                                    .max_message_bytes = 1000,
+                                    .max_request_memory = 12000000};
 }
 
 static enum uk_error start(const struct uk_server_options *options)
@@ -256,6 +258,7 @@ static void the_log_gets_its_options(void)
   CHECK_EQ_INT(http.max_body_bytes, 9000);
   CHECK_EQ_STR(cert, "none");
   CHECK_EQ_INT(server->max_message_bytes, 1000);
+  CHECK_EQ_INT(server->memory.limit, 12000000);
   CHECK(server->engine == &fake_engine);
   CHECK_EQ_STR(uk_cors_admit(server->cors, uk_slice_text("https://a")), "https://a");
   CHECK(uk_cors_admit(server->cors, uk_slice_text("https://b")) == NULL);
@@ -271,6 +274,15 @@ static void the_log_gets_its_options(void)
   options.auto_create_topics = options.no_sync = false;
   REQUIRE(start(&options) == UK_OK);
   CHECK(!log_options.auto_create && !log_options.no_sync);
+  uk_server_stop(server);
+}
+
+static void E3_requests_may_take_a_quarter_of_the_memory(void)
+{
+  struct uk_server_options options = unusual();
+  options.max_request_memory = 0;
+  REQUIRE(start(&options) == UK_OK);
+  CHECK(server->memory.limit == uk_memory_limit("") / 4);
   uk_server_stop(server);
 }
 
@@ -497,6 +509,7 @@ static void A16_what_cannot_be_stopped_is_abandoned(void)
 int main(void)
 {
   CHECK_RUN(the_log_gets_its_options);
+  CHECK_RUN(E3_requests_may_take_a_quarter_of_the_memory);
   CHECK_RUN(a_cluster_gets_its_options);
   CHECK_RUN(has_a_thread_for_each_processor);
   CHECK_RUN(passes_on_tls_files);

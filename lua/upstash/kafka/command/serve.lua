@@ -39,6 +39,8 @@ local OPTIONS = {
   size("max-header-bytes", "the largest request line and headers; each connection reserves 4096 more"),
   size("max-body-bytes", "the largest request body, before and after decompression"),
   size("max-message-bytes", "the largest message: key, value and headers"),
+  { name = "max-request-memory", value = "BYTES", kind = "integer", min = 0,
+    about = "memory for all requests in hand; 0: a quarter of the machine's, or of its container's" },
   size("map-bytes", "the largest size of the messages on disk; not with --brokers"),
   { name = "no-sync", kind = "flag",
     about = "respond before messages are on disk: a power cut may damage the log; not with --brokers" },
@@ -52,8 +54,8 @@ local OPTIONS = {
 }
 
 local PASSED_ON = { "listen", "data", "prefetch_bytes", "prefetch_budget", "partitions", "idempotency_window",
-  "threads", "max_connections", "max_header_bytes", "max_body_bytes", "max_message_bytes", "map_bytes", "cors_origin",
-  "behind_proxy", "tls_cert", "tls_key" }
+  "threads", "max_connections", "max_header_bytes", "max_body_bytes", "max_message_bytes", "max_request_memory",
+  "map_bytes", "cors_origin", "behind_proxy", "tls_cert", "tls_key" }
 
 local function environment(variable)
   local value = os.getenv(variable)

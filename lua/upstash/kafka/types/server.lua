@@ -22,6 +22,7 @@
 ---@field max_header_bytes integer?
 ---@field max_body_bytes integer?
 ---@field max_message_bytes integer?
+---@field max_request_memory integer? bytes, for all requests in hand; 0: a quarter of the memory that is available
 ---@field cors_origin string|string[]|nil pages that browsers may call from: "https://HOST[:PORT]", "*" or "none"
 ---@field behind_proxy string|string[]|nil addresses of proxies whose X-Forwarded-For names the client, or "unix"
 ---@field tls_cert string? PEM file; requires tls_key
