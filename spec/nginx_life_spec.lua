@@ -164,7 +164,7 @@ describe("in nginx, a producer", function()
       } }
       location = /close { content_by_lua_block {
         assert(producer:send(nil, "last"))
-        local first, second = producer:close(), producer:close()
+        local first, second = producer:close(60000), producer:close(60000)
         ngx.print(tostring(first), " ", tostring(second), " ", select(2, pcall(producer.send, producer, nil, "x")))
       } }
     ]]
@@ -176,7 +176,7 @@ describe("in nginx, a producer", function()
     ]]
     local CLOSED_TWICE = MADE .. [[
       exit_worker_by_lua_block {
-        local first, second = producer:close(), producer:close()
+        local first, second = producer:close(60000), producer:close(60000)
         ngx.log(ngx.NOTICE, "closed: ", tostring(first), " ", tostring(second))
       }
     ]]
@@ -186,17 +186,27 @@ describe("in nginx, a producer", function()
       assert.equal(0, stored_in_all())
       assert.equal(0, (nginx:finish "QUIT"))
       assert.same({ "with code 0" }, nginx:ends())
-      assert.same({ worker = 1000 }, stored())
     end
 
     it("delivers its queue if nobody closes it", function()
-      start { http = MADE, locations = LOCATIONS }
-      fill_and_quit()
+      -- A worker that ends has 2 s at most. On a busy machine that may be too short: then the log
+      -- reports the loss, and another worker ends.
+      for _ = 1, 5 do
+        topic = server:topic(1, 0)
+        start { http = MADE, locations = LOCATIONS }
+        fill_and_quit()
+        local delivered, discarded = stored_in_all(), nginx:log():match "messages discarded: (%d+); " or "0"
+        nginx:stop()
+        assert.is_true(delivered + discarded >= 1000, ("%d stored, %s discarded"):format(delivered, discarded))
+        if delivered == 1000 then break end
+      end
+      assert.same({ worker = 1000 }, stored())
     end)
 
     it("is closed in exit_worker_by_lua, twice", function()
       start { http = CLOSED_TWICE, locations = LOCATIONS }
       fill_and_quit()
+      assert.same({ worker = 1000 }, stored())
       assert.truthy(nginx:log():find("closed: true true", 1, true))
     end)
 
@@ -210,22 +220,54 @@ describe("in nginx, a producer", function()
     end)
   end)
 
-  -- Every request gets its own Lua state.
+  -- Every request gets its own Lua state. The server starts later: until then no queue is empty,
+  -- and no thread ends because it was unused for a while.
   describe("with lua_code_cache off", function()
     local LOCATIONS = [[
       location = /send { content_by_lua_block {
-        local producer = require("upstash.kafka").new():producer { topic = "$topic" }
+        local producer = require("upstash.kafka").new($access):producer { topic = "$topic", log = false }
         assert(producer:send(nil, "worker"))
         ngx.print "x"
       } }
       location = /named { content_by_lua_block {
-        local producer = require("upstash.kafka").new():producer { topic = "$topic", name = ngx.var.arg_name, linger = 0 }
+        local producer = require("upstash.kafka").new($access):producer { topic = "$topic", name = ngx.var.arg_name,
+          linger = 0, log = false }
         local sent, _, details = producer:send(nil, "worker")
         ngx.print(sent and "sent" or details.code)
       } }
     ]]
+    local port, late, late_client
 
-    before_each(function() start { http = "lua_code_cache off;", locations = LOCATIONS } end)
+    before_each(function()
+      port = free_port()
+      local access = ("{ url = 'http://127.0.0.1:%d', username = '%s', password = '%s', %s }"):format(port,
+        server.username, server.password, "retry_delay = 10, retry_delay_max = 50")
+      start { http = "lua_code_cache off;", locations = LOCATIONS, values = { access = access } }
+    end)
+
+    after_each(function()
+      if nginx then nginx:stop() end
+      if late then
+        late_client:close()
+        late:stop()
+      end
+      late = nil
+    end)
+
+    local function start_server()
+      late = server_support.start { listen = "127.0.0.1:" .. port, partitions = 1 }
+      late_client = late:client()
+    end
+
+    local function expect_delivered(count)
+      local place, stored_there = { topic = topic, partition = 0 }, 0
+      shell.eventually(20, function()
+        local offsets = late_client:offsets("latest", place)
+        stored_there = offsets and offsets[1].offset or 0
+        return stored_there >= count
+      end)
+      assert.equal(count, stored_there)
+    end
 
     it("shares one thread among hundreds of requests and loses no message", function()
       local worker = nginx:workers()[1]
@@ -234,24 +276,26 @@ describe("in nginx, a producer", function()
         for number = 1, 20 do pending[number] = nginx:begin "/send" end
         http.collect(pending)
         for _, request in ipairs(pending) do assert.equal("x", request.response.body) end
-        assert.is_true(threads(worker) <= 2, round)
+        assert.equal(2, threads(worker), round)
       end
-      expect_stored(600)
+      start_server()
+      expect_delivered(600)
       assert.equal(worker, nginx:workers()[1])
     end)
 
     it("limits the number of threads, and ends unused ones", function()
-      local worker, sent, refused = nginx:workers()[1], 0, 0
+      local worker, counts = nginx:workers()[1], { sent = 0, too_many = 0 }
       for number = 1, 70 do
         local body = nginx:get("/named?name=" .. number).body
-        if body == "sent" then sent = sent + 1 else refused = refused + 1 end
-        assert.truthy(body == "sent" or body == "too_many", body)
+        assert.is_number(counts[body], body)
+        counts[body] = counts[body] + 1
       end
-      assert.is_true(sent >= 64 and threads(worker) <= 65)
-      assert.equal(70, sent + refused)
+      assert.same({ sent = 64, too_many = 6 }, counts)
+      assert.equal(65, threads(worker))
+      start_server()
       shell.eventually(30, function() return threads(worker) == 1 end)
       assert.equal("sent", nginx:get("/named?name=last").body)
-      expect_stored(sent + 1)
+      expect_delivered(65)
     end)
   end)
 
@@ -267,6 +311,9 @@ describe("in nginx, a producer", function()
             client:producer { topic = "$topic", linger = 60000, name = "another" },
             client:producer { topic = "$topic", linger = 60000 },
           }
+        }
+        exit_worker_by_lua_block {
+          for _, producer in ipairs(producers) do producer:close(60000) end
         }
       ]],
       locations = [[
@@ -300,7 +347,10 @@ describe("in nginx, a producer", function()
           send "init_worker"
           assert(ngx.timer.every(0.01, function(premature) if not premature and ticking then send "tick" end end))
         }
-        exit_worker_by_lua_block { send "exit_worker" }
+        exit_worker_by_lua_block {
+          send "exit_worker"
+          producer:close(60000)
+        }
         upstream balanced {
           server 0.0.0.1;
           balancer_by_lua_block {
