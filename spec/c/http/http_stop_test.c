@@ -601,6 +601,7 @@ static void nothing_follows_a_response_that_is_cut(void)
     operation->topic(&operation->operation, uk_slice_of(name, sizeof name), 1);
   end_topics(operation);
   CHECK_EVENTUALLY(atomic_load(&rig.server.http->unanswered) == 0);
+  CHECK_EVENTUALLY(has_answer(fd)); /* its beginning */
   begin_stop_without_time();
   move_clock(1);
   atomic_fetch_add(&time_of_test, 1000);
