@@ -3,6 +3,7 @@
  * What the catalog learns about a cluster's topics and brokers from its metadata. */
 #include "server/kafka_engine/cluster/kafka_catalog.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 
 #include "check.h"
@@ -145,6 +146,12 @@ static bool renewed(const char *name)
   return uk_kafka_catalog_is_renewed(&catalog, uk_slice_text(name));
 }
 
+/* A name must not be read once its topic is freed. */
+static void spoil(const void *memory)
+{
+  memset((void *)(uintptr_t)memory, '#', malloc_usable_size((void *)(uintptr_t)memory));
+}
+
 static const rd_kafka_resp_err_t GONE = RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
 
 /* What was forgotten may have been gone in between; what the cluster never had is new. */
@@ -152,6 +159,7 @@ static void knows_which_topics_were_created_again(void)
 {
   int32_t partitions;
   rd_kafka_metadata_topic_t topics[2];
+  long live = fault_live();
   uk_kafka_catalog_init(&catalog);
   learn(said("new", 0, -1, GONE), &partitions);
   learn(said("new", 1, -1, RD_KAFKA_RESP_ERR_NO_ERROR), &partitions);
@@ -169,14 +177,20 @@ static void knows_which_topics_were_created_again(void)
   uk_kafka_catalog_forget(&catalog, uk_slice_text("doubted"));
   learn(said("doubted", 2, -1, RD_KAFKA_RESP_ERR_NO_ERROR), &partitions);
   CHECK(!renewed("doubted"));
+  CHECK_EQ_INT(catalog.forgotten.table.count, 0);
   uk_kafka_catalog_forget(&catalog, uk_slice_text("unknown"));
   learn(said("unknown", 0, -1, GONE), &partitions);
   CHECK(!renewed("unknown"));
   topics[0] = said("new", 1, -1, RD_KAFKA_RESP_ERR_NO_ERROR);
+  fault_watch_free(spoil);
   learn_all(topics, 1);
+  fault_watch_free(NULL);
   CHECK(renewed("doubted"));
   CHECK_EQ_INT(known("doubted"), 0);
+  CHECK_EQ_INT(catalog.gone.table.count, 3);
+  CHECK_EQ_INT(catalog.forgotten.table.count, 0); /* whether they are there is known */
   uk_kafka_catalog_free(&catalog);
+  CHECK_EQ_INT(fault_live(), live);
 }
 
 static void keeps_as_many_brokers_as_fit(void)

@@ -698,6 +698,24 @@ static void a_consume_with_commits_is_refused_with_its_topics(void)
   check_ended(&request, UK_E_FORBIDDEN, 0);
 }
 
+/* A consume that creates t, and carries a commit of t/0. */
+static void create_and_commit(struct request *request, int64_t offset)
+{
+  fake.missing = true;
+  also[0] = offset;
+  says = "none";
+  begin(request, &request->as.consume.acknowledgement);
+  request->as.consume.topics = &request->topic;
+  request->as.consume.topic_count = 1;
+  request->as.consume.create = true;
+  request->as.consume.settings.session_timeout = SESSION;
+  request->as.consume.sink.record = take;
+  add_commits(request);
+  uk_kafka_groups_consume(fake.groups, &request->as.consume);
+  fake_settle();
+  FAKE_DID("create(t) ask");
+}
+
 /* Of the topic before. */
 
 enum { NEW = 2 }; /* the life of the topic that is created again */
@@ -856,19 +874,20 @@ static void A1_a_late_commit_is_skipped_after_a_rebalance(void)
 static void a_commit_of_a_consume_creates_no_topic(void)
 {
   static struct request request;
-  fake.missing = true;
-  also[0] = 1;
-  says = "none";
-  begin(&request, &request.as.consume.acknowledgement);
-  request.as.consume.topics = &request.topic;
-  request.as.consume.topic_count = 1;
-  request.as.consume.create = true;
-  request.as.consume.settings.session_timeout = SESSION;
-  request.as.consume.sink.record = take;
-  add_commits(&request);
-  uk_kafka_groups_consume(fake.groups, &request.as.consume);
-  fake_settle();
-  FAKE_DID("create(t) ask");
+  create_and_commit(&request, 1);
+}
+
+/* The commit is of the topic that was there before: what the consume creates has no record yet. */
+static void A1_a_commit_does_not_count_for_a_topic_that_the_consume_creates(void)
+{
+  static struct request request;
+  fake.asks_committed = true;
+  create_and_commit(&request, 6);
+  fake_answer(NULL);
+  fake_assigned("me", "t/0");
+  fake_read(RD_KAFKA_RESP_ERR_NO_ERROR);
+  CHECK(request.skipped[0]);
+  CHECK(strstr(fake.log, "commit") == NULL && strstr(fake.log, "seek") == NULL);
 }
 
 static void what_commits_name_is_checked(void)
@@ -1035,6 +1054,7 @@ int main(void)
   RUN(A1_a_late_commit_of_the_topic_before_is_skipped);
   RUN(A1_a_commit_that_was_sent_before_the_topic_changed_counts_for_nothing);
   RUN(A1_a_new_instance_takes_no_commit_of_the_topic_before);
+  RUN(A1_a_commit_does_not_count_for_a_topic_that_the_consume_creates);
   RUN(A1_a_commit_within_the_batch_is_marked);
   RUN(A1_a_late_commit_is_skipped_after_a_rebalance);
   RUN(A1_a_consumes_commit_that_was_sent_before_the_topic_changed_counts_for_nothing);
