@@ -11,6 +11,7 @@
 #   make build-all  builds the modules for every Lua, the C tests and the benchmarks
 #   make c-tests    builds the C tests into build/spec; each can be run alone
 #   make sanitize-c the C tests under ASan+UBSan, TSan and valgrind; sanitize-nginx 50 reloads under ASan
+#   make fuzz       libFuzzer on what strangers send: JSON, requests, responses, batches (FUZZ_SECONDS: .ci/fuzz)
 #   make soak       the long tests: everything under sanitizers and valgrind, all specs on the rocks, Kafka 3.9.1
 #   make chaos      kills, cuts, failing system calls and power cuts beside producers and consumers (CHAOS_SECONDS: .ci/chaos)
 #   make bench      builds and measures
@@ -98,7 +99,7 @@ LUA_FILES := $(sort $(wildcard lua/upstash/kafka/*.lua lua/upstash/kafka/*/*.lua
 SERVER_LUA_FILES := lua/upstash/kafka/launcher.lua
 CLIENT_LUA_FILES := $(filter-out $(SERVER_LUA_FILES),$(LUA_FILES))
 
-.PHONY: build build-client build-server run test env deps deps-run build-all lint map figures look look-lua sanitize-c sanitize-nginx soak chaos bench test-rocks test-kafka test-browser clean help
+.PHONY: build build-client build-server run test env deps deps-run build-all lint map figures look look-lua sanitize-c sanitize-nginx fuzz fuzz-programs soak chaos bench test-rocks test-kafka test-browser clean help
 .PHONY: kafka kafka-stop install install-client install-server c-tests bench-modules bench-programs FORCE
 
 build: build-client build-server
@@ -299,6 +300,27 @@ sanitize-nginx:
 	@$(AGAIN) $(ASAN) LUA=luajit build
 	@.ci/sanitize nginx
 
+# Harnesses of libFuzzer (fuzz), which needs clang, under ASan and UBSan. One that includes lua.h
+# gets Lua.
+
+FUZZ := BUILD=build/fuzz CC=clang CFLAGS='-O1 -g' \
+  UK_SANITIZE='-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined'
+FUZZERS := $(patsubst fuzz/%.c,%,$(sort $(wildcard fuzz/*_fuzz.c)))
+FUZZ_LUA := lua5.4
+
+fuzz-programs: $(FUZZERS:%=$(BUILD)/fuzz/%)
+
+$(BUILD)/fuzz/%_fuzz: fuzz/%_fuzz.c fuzz/fuzz.h $(C_TEST_HELPERS) $(SERVER) $(CLIENT) $(COMMON)
+	@mkdir -p $(@D)
+	$(compile) $(C_TEST_INCLUDES) -Ifuzz $$(pkg-config --cflags $(FUZZ_LUA)) -fsanitize=fuzzer $< -o $@ \
+	  -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDFLAGS) -Wl,--as-needed \
+	  $(UK_SERVER_LIBS) $(UK_CLIENT_LIBS) $$(pkg-config --libs $(FUZZ_LUA))
+
+fuzz:
+	@.ci/deps fuzz $(FUZZ_LUA)
+	@$(AGAIN) $(FUZZ) fuzz-programs
+	@.ci/fuzz $(FUZZERS)
+
 # The long tests, which need not run for every change.
 
 soak: test
@@ -329,9 +351,9 @@ LINT_LUAS := lua5.4 lua5.3 lua5.1 luajit
 LINT_BUILD := $(if $(UK_STRICT),$(BUILD),build/lint)
 LINT_GCC = $(if $(UK_STRICT),,BUILD=$(LINT_BUILD) CC=gcc CFLAGS='$(STRICT_CFLAGS)')
 LINT_CFLAGS := $(if $(UK_STRICT),$(CFLAGS),$(STRICT_CFLAGS))
-SOURCES = $(shell find csrc spec/c spec/shim bench -name '*.c' | LC_ALL=C sort)
+SOURCES = $(shell find csrc spec/c spec/shim bench fuzz -name '*.c' | LC_ALL=C sort)
 LUA_SOURCES = $(shell grep -ls '<lua\.h>\|"lua\.h"\|binding/' /dev/null $(SOURCES))
-LOOK = xargs -P $(JOBS) -n 12 clang $(flags) -Werror -fsyntax-only $(C_TEST_INCLUDES)
+LOOK = xargs -P $(JOBS) -n 12 clang $(flags) -Werror -fsyntax-only $(C_TEST_INCLUDES) -Ifuzz
 
 build-all:
 	@.ci/deps test $(LINT_LUAS)
