@@ -79,10 +79,11 @@ UK_LINK_HARDENING := -Wl,-z,relro -Wl,-z,now
 UK_LUA_CFLAGS = $(if $(LUA_INCDIR),-I$(LUA_INCDIR),$(shell pkg-config --cflags $(LUA_NAME)))
 include_of = $(if $($(1)_INCDIR),-I$($(1)_INCDIR))
 library_of = $(if $($(1)_LIBDIR),-L$($(1)_LIBDIR)) $(2)
-UK_LIBRARY_CFLAGS := $(sort $(foreach library,CURL MICROHTTPD LMDB XXHASH ZLIB RDKAFKA,$(call include_of,$(library))))
+UK_LIBRARY_CFLAGS := $(sort $(foreach library,CURL MICROHTTPD LMDB XXHASH ZLIB RDKAFKA CRYPT GNUTLS,$(call include_of,$(library))))
 UK_CLIENT_LIBS := $(call library_of,CURL,-lcurl) $(call library_of,ZLIB,-lz) -pthread -lm
 UK_SERVER_LIBS := $(call library_of,MICROHTTPD,-lmicrohttpd) $(call library_of,LMDB,-llmdb) \
-  $(call library_of,XXHASH,-lxxhash) $(call library_of,ZLIB,-lz) $(call library_of,RDKAFKA,-lrdkafka) -pthread -lm
+  $(call library_of,XXHASH,-lxxhash) $(call library_of,ZLIB,-lz) $(call library_of,RDKAFKA,-lrdkafka) \
+  $(call library_of,CRYPT,-lcrypt) $(call library_of,GNUTLS,-lgnutls) -pthread -lm
 flags = $(UK_CFLAGS) $(UK_LIBRARY_CFLAGS) $(CPPFLAGS) $(CFLAGS)
 compile = $(CC) $(flags) -MMD -MP
 

@@ -27,6 +27,8 @@ external_dependencies = {
   XXHASH = { header = "xxhash.h", library = "xxhash" },
   ZLIB = { header = "zlib.h", library = "z" },
   RDKAFKA = { header = "librdkafka/rdkafka.h", library = "rdkafka" },
+  CRYPT = { header = "crypt.h", library = "crypt" },
+  GNUTLS = { header = "gnutls/crypto.h", library = "gnutls" },
 }
 
 build = {
@@ -49,6 +51,10 @@ build = {
     ZLIB_LIBDIR = "$(ZLIB_LIBDIR)",
     RDKAFKA_INCDIR = "$(RDKAFKA_INCDIR)",
     RDKAFKA_LIBDIR = "$(RDKAFKA_LIBDIR)",
+    CRYPT_INCDIR = "$(CRYPT_INCDIR)",
+    CRYPT_LIBDIR = "$(CRYPT_LIBDIR)",
+    GNUTLS_INCDIR = "$(GNUTLS_INCDIR)",
+    GNUTLS_LIBDIR = "$(GNUTLS_LIBDIR)",
   },
   install_variables = {
     INST_LIBDIR = "$(LIBDIR)",

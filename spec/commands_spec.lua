@@ -883,6 +883,7 @@ describe("serve", function()
 
   -- Runs serve with a fake server. Returns what it did, the options of the launcher, and the calls
   -- in order.
+  local terminal = true
   local function serve(words, environment, allowed, problem, unstoppable)
     local saved, steps, did, given = {}, {}, nil, nil
     for _, name in ipairs(NAMES) do saved[name] = package.loaded[name] end
@@ -894,7 +895,8 @@ describe("serve", function()
         steps[#steps + 1] = "files " .. count
         return allowed or count
       end,
-      wait_for_signal = function() steps[#steps + 1] = "wait" end,
+      wait_for_signal = function(handle) steps[#steps + 1] = handle.stop and "wait" end,
+      is_terminal = function(descriptor) return descriptor == 1 and terminal end,
       force_exit = function(milliseconds) steps[#steps + 1] = "force " .. milliseconds end,
     }
     package.loaded["upstash.kafka.launcher"] = {
@@ -903,7 +905,9 @@ describe("serve", function()
         steps[#steps + 1] = "start"
         given = options
         if problem then return nil, problem end
-        return { url = "http://h:1", username = options.username or "kafka", password = options.password or "m'ade",
+        local made = not options.password and not options.credentials
+        return { url = "http://h:1", username = not options.credentials and (options.username or "kafka") or nil,
+          password = options.password or made and "m'ade", password_file = made and "/d'ata/password" or nil,
           handle = { stop = function()
             steps[#steps + 1] = "stop"
             if unstoppable then return nil, unstoppable end
@@ -927,6 +931,23 @@ describe("serve", function()
     assert.equal("listening on http://h:1\nexport UPSTASH_KAFKA_REST_URL='http://h:1'\n"
       .. "export UPSTASH_KAFKA_REST_USERNAME='kafka'\nexport UPSTASH_KAFKA_REST_PASSWORD='m'\\''ade'\n", did.out_text)
     assert.is_true(did.out.flushes > 1) -- before it waits, too
+  end)
+
+  it("E9: prints the password that it made only to a terminal", function()
+    finally(function() terminal = true end)
+    assert.truthy(serve({}).out_text:find("PASSWORD='m'\\''ade'\n", 1, true))
+    terminal = false
+    local out = serve({}).out_text
+    assert.truthy(out:find([[export UPSTASH_KAFKA_REST_PASSWORD="$(cat '/d'\''ata/password')"]] .. "\n", 1, true), out)
+    assert.is_nil(out:find("ade", 1, true))
+    assert.truthy(serve({ "--password", "p" }).out_text:find("PASSWORD='p'\n", 1, true))
+    assert.truthy(serve({}, { UPSTASH_KAFKA_SERVER_PASSWORD = "ep" }).out_text:find("SERVER_PASSWORD\"\n", 1, true))
+  end)
+
+  it("prints no login with a file of credentials", function()
+    local did, given = serve { "--credentials", "f" }
+    assert.same({ credentials = "f" }, given)
+    assert.equal("listening on http://h:1\nexport UPSTASH_KAFKA_REST_URL='http://h:1'\n", did.out_text)
   end)
 
   it("A16: fails if the server has not stopped", function()

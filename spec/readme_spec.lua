@@ -50,7 +50,8 @@ cd '%s'
     if #servers == 1 then
       for export in server:output():gmatch "export [^\n]+\n" do prelude = prelude .. export end
     end
-    return server:output()
+    -- The page shows a terminal, where the password itself is printed.
+    return (server:output():gsub('PASSWORD="$%(cat [^\n]*%)"\n', "PASSWORD='hidden'\n"))
   end
 
   local function run(command)

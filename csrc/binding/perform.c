@@ -238,7 +238,7 @@ static enum uk_error copy_settings(const struct call *call)
   uk_buffer_clear(url);
   uk_buffer_append(url, settings->url.data, settings->url.length);
   uk_buffer_append(url, request->path.data, request->path.length);
-  if (settings->authorization != NULL && request->endpoint != UK_ENDPOINT_HEALTH)
+  if (settings->authorization != NULL)
     uk_client_request_header(request, uk_slice_text("Authorization"),
                              uk_slice_text(settings->authorization));
   return url->error != UK_OK ? url->error : request->headers.error;

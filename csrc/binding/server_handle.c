@@ -38,8 +38,9 @@ enum {
 
 /* The server checks ranges: a value out of range is a failure, not misuse. */
 static const struct uk_lua_option rows[] = {ROW(listen, UK_OPTION_TEXT, false),
-                                            ROW(username, UK_OPTION_TEXT, true),
-                                            ROW(password, UK_OPTION_TEXT, true),
+                                            ROW(username, UK_OPTION_TEXT, false),
+                                            ROW(password, UK_OPTION_TEXT, false),
+                                            ROW(credentials, UK_OPTION_TEXT, false),
                                             ROW(data, UK_OPTION_TEXT, false),
                                             ROW(brokers, UK_OPTION_TEXT, false),
                                             SLOT(properties, PROPERTIES),
@@ -76,6 +77,18 @@ static void read_lists(lua_State *L, struct uk_server_options *options,
   options->proxy_count = proxies.count;
 }
 
+/* Without a file of credentials, or if one of the two is given, both are needed. */
+static void check_login(lua_State *L, const struct uk_server_options *options,
+                        const struct uk_lua_blame *blame)
+{
+  const bool needed =
+    options->credentials == NULL || options->username != NULL || options->password != NULL;
+  if (needed && options->username == NULL)
+    uk_lua_misuse(L, blame, "username", "required, but absent");
+  if (needed && options->password == NULL)
+    uk_lua_misuse(L, blame, "password", "required, but absent");
+}
+
 int uk_lua_server_start(lua_State *L)
 {
   const struct uk_lua_blame blame = {.function = "start", .argument = 1};
@@ -85,6 +98,7 @@ int uk_lua_server_start(lua_State *L)
   lua_settop(L, ARGUMENT); /* drop further arguments, then fill each stack slot with nil */
   lua_settop(L, LAST_SLOT);
   uk_lua_read_options(L, ARGUMENT, false, rows, &options, SLOTS, &blame);
+  check_login(L, &options, &blame);
   uk_lua_server_read_properties(L, (struct uk_lua_property_slots){PROPERTIES, PROPERTY_FILES},
                                 &options, &blame);
   read_lists(L, &options, &blame);
@@ -162,12 +176,28 @@ static bool is_stopped(const struct handle *handle)
   return handle->server == NULL || handle->stopping;
 }
 
+struct uk_server *uk_lua_server_of(lua_State *L, int index)
+{
+  const struct handle *handle = luaL_checkudata(L, index, HANDLE_TYPE);
+  if (is_stopped(handle))
+    luaL_error(L, "server is stopped");
+  return handle->server;
+}
+
 static int url(lua_State *L)
 {
-  const struct handle *handle = check_handle(L);
-  if (is_stopped(handle))
-    return luaL_error(L, "server is stopped");
-  lua_pushstring(L, uk_server_url(handle->server));
+  lua_pushstring(L, uk_server_url(uk_lua_server_of(L, 1)));
+  return 1;
+}
+
+/* reload() -> true | nil, message, details. */
+static int reload(lua_State *L)
+{
+  char message[UK_SERVER_RELOAD_SIZE] = "";
+  const enum uk_error error = uk_server_reload(uk_lua_server_of(L, 1), message, sizeof message);
+  if (error != UK_OK)
+    return uk_lua_push_error(L, error, message);
+  lua_pushboolean(L, 1);
   return 1;
 }
 
@@ -183,7 +213,8 @@ static int text(lua_State *L)
 
 void uk_lua_server_register_handle(lua_State *L)
 {
-  static const luaL_Reg methods[] = {{"url", url}, {"stop", stop}, {NULL, NULL}};
+  static const luaL_Reg methods[] = {
+    {"url", url}, {"reload", reload}, {"stop", stop}, {NULL, NULL}};
   static const luaL_Reg metamethods[] = {
     {"__gc", stop_for_good}, {"__close", stop_for_good}, {"__tostring", text}, {NULL, NULL}};
   lua_newtable(L);

@@ -9,8 +9,10 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "binding/server_handle.h"
 #include "common/directory.h"
 #include "common/secret_file.h"
+#include "server/server.h"
 #include "server/server_signals.h"
 
 enum {
@@ -28,11 +30,14 @@ static int block_signals(lua_State *L)
   return error == 0 ? 0 : luaL_error(L, "cannot block signals: %s", strerror(error));
 }
 
-/* wait_for_signal() -> "SIGTERM" | "SIGINT". Precondition: block_signals. */
+/* wait_for_signal([handle]) -> "SIGTERM" | "SIGINT". SIGHUP reloads the server of the handle.
+ * Precondition: block_signals. */
 static int wait_for_signal(lua_State *L)
 {
   int number = 0;
-  const int error = uk_server_signals_wait(&number);
+  struct uk_server *server = lua_isnoneornil(L, 1) ? NULL : uk_lua_server_of(L, 1);
+  const int error =
+    uk_server_signals_wait(&number, server != NULL ? uk_server_hang_up : NULL, server);
   if (error != 0)
     return luaL_error(L, "cannot wait for signals: %s", strerror(error));
   lua_pushstring(L, number == SIGINT ? "SIGINT" : "SIGTERM");
@@ -68,6 +73,17 @@ static int allow_files(lua_State *L)
   if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
     limit.rlim_cur = before;
   lua_pushinteger(L, limit.rlim_cur < INT_MAX ? (lua_Integer)limit.rlim_cur : INT_MAX);
+  return 1;
+}
+
+/* is_terminal(descriptor) -> boolean */
+static int is_terminal(lua_State *L)
+{
+  int64_t number = 0;
+  bool good =
+    uk_lua_read_integer(L, 1, &number) == UK_INTEGER_OK && number >= 0 && number <= INT32_MAX;
+  luaL_argcheck(L, good, 1, "descriptor expected");
+  lua_pushboolean(L, isatty((int)number));
   return 1;
 }
 
@@ -158,9 +174,14 @@ static int random_bytes(lua_State *L)
   return 1;
 }
 
-const luaL_Reg uk_lua_server_system_functions[] = {
-  {"block_signals", block_signals}, {"wait_for_signal", wait_for_signal},
-  {"force_exit", force_exit},       {"make_directory", make_directory},
-  {"read_secret", read_secret},     {"write_secret", write_secret},
-  {"random_bytes", random_bytes},   {"allow_files", allow_files},
-  {"keep_memory", keep_memory},     {NULL, NULL}};
+const luaL_Reg uk_lua_server_system_functions[] = {{"block_signals", block_signals},
+                                                   {"wait_for_signal", wait_for_signal},
+                                                   {"force_exit", force_exit},
+                                                   {"make_directory", make_directory},
+                                                   {"read_secret", read_secret},
+                                                   {"write_secret", write_secret},
+                                                   {"random_bytes", random_bytes},
+                                                   {"allow_files", allow_files},
+                                                   {"keep_memory", keep_memory},
+                                                   {"is_terminal", is_terminal},
+                                                   {NULL, NULL}};

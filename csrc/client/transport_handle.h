@@ -24,7 +24,7 @@ struct uk_transport {
   unsigned signals;         /* that end a transfer */
   struct curl_slist *lines; /* the headers for curl, made from the next three fields */
   struct uk_buffer headers; /* the headers of the request */
-  bool anonymous, bodyless;
+  bool bodyless;
   CURLU *parsed;         /* the URL: curl need not parse it for each transfer */
   struct uk_buffer url;  /* what `parsed` holds */
   enum uk_method method; /* that curl is set to; 0 = none */

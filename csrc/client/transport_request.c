@@ -26,7 +26,7 @@ static bool add_lines(struct uk_transport *transport, const struct uk_client_req
 {
   const struct uk_buffer *headers = &request->headers;
   bool added = add_line(lines, "Expect:"); /* no 100-continue */
-  if (added && !transport->anonymous)
+  if (added && transport->settings->authorization != NULL)
     added = add_authorization(lines, transport->settings->authorization);
   if (added && transport->bodyless)
     added = add_line(lines, "Content-Type:"); /* without this curl declares an empty body a form */
@@ -39,17 +39,13 @@ static bool add_lines(struct uk_transport *transport, const struct uk_client_req
 static enum uk_error set_headers(struct uk_transport *transport,
                                  const struct uk_client_request *request)
 {
-  bool anonymous =
-    request->endpoint == UK_ENDPOINT_HEALTH || transport->settings->authorization == NULL;
   bool bodyless = request->body.length == 0;
-  if (transport->lines != NULL && transport->anonymous == anonymous &&
-      transport->bodyless == bodyless &&
+  if (transport->lines != NULL && transport->bodyless == bodyless &&
       uk_slice_equal(uk_buffer_slice(&transport->headers), uk_buffer_slice(&request->headers)))
     return UK_OK;
   curl_easy_setopt(transport->curl, CURLOPT_HTTPHEADER, NULL);
   curl_slist_free_all(transport->lines);
   transport->lines = NULL;
-  transport->anonymous = anonymous;
   transport->bodyless = bodyless;
   uk_buffer_clear(&transport->headers);
   uk_buffer_append(&transport->headers, request->headers.data, request->headers.length);

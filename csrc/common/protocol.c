@@ -1,8 +1,8 @@
 #include "common/protocol.h"
 
 const struct uk_endpoint_info uk_endpoints[UK_ENDPOINT_COUNT] = {
-#define UK_ENDPOINT_ROW(name, text, methods, path, permission)                                     \
-  [UK_ENDPOINT_##name] = {text, methods, path, permission},
+#define UK_ENDPOINT_ROW(name, text, methods, path, permissions)                                    \
+  [UK_ENDPOINT_##name] = {text, methods, path, permissions},
   UK_ENDPOINTS(UK_ENDPOINT_ROW)
 #undef UK_ENDPOINT_ROW
 };

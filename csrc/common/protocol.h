@@ -17,15 +17,18 @@ enum uk_method {
   UK_OTHER_METHOD = 32
 };
 
-/* What a credential must permit. FULL includes both others. */
+/* Bits. A credential has those of its permission; an endpoint names the bits of which a credential
+ * must have one. */
 enum uk_permission {
-  UK_PERMIT_NOTHING = 0, /* any valid credentials */
   UK_PERMIT_PRODUCE = 1,
   UK_PERMIT_CONSUME = 2,
-  UK_PERMIT_FULL = 3
+  UK_PERMIT_MONITOR = 4,
+  UK_PERMIT_TOPICS = 8, /* creates and deletes topics; only with FULL */
+  UK_PERMIT_FULL = 15,
+  UK_PERMIT_ANY = 15 /* of an endpoint: any credentials */
 };
 
-/* X(NAME, name, methods, path, permission)
+/* X(NAME, name, methods, path, permissions)
  * A segment in braces is a parameter: {name}. The client uses POST if the endpoint accepts it. */
 #define UK_ENDPOINTS(X)                                                                            \
   X(PRODUCE_ONE, "produce_one", UK_GET, "/produce/{topic}/{message}", UK_PERMIT_PRODUCE)           \
@@ -39,17 +42,17 @@ enum uk_permission {
   X(DELETE_CONSUMER, "delete_consumer", UK_POST | UK_DELETE,                                       \
     "/delete-consumer/{group}/{instance}", UK_PERMIT_CONSUME)                                      \
   X(COMMITTED, "committed", UK_GET | UK_POST, "/committed/{group}/{instance}", UK_PERMIT_CONSUME)  \
-  X(CONSUMERS, "consumers", UK_GET | UK_HEAD, "/consumers", UK_PERMIT_CONSUME)                     \
+  X(CONSUMERS, "consumers", UK_GET | UK_HEAD, "/consumers", UK_PERMIT_CONSUME | UK_PERMIT_MONITOR) \
   X(FETCH, "fetch", UK_GET | UK_POST, "/fetch", UK_PERMIT_CONSUME)                                 \
-  X(TOPICS, "topics", UK_GET | UK_HEAD, "/topics", UK_PERMIT_NOTHING)                              \
+  X(TOPICS, "topics", UK_GET | UK_HEAD, "/topics", UK_PERMIT_ANY)                                  \
   X(OFFSETS, "offsets", UK_GET | UK_POST, "/offsets/{timestamp}", UK_PERMIT_CONSUME)               \
-  X(CREATE_TOPIC, "create_topic", UK_POST, "/topics/{topic}", UK_PERMIT_FULL)                      \
-  X(DELETE_TOPIC, "delete_topic", UK_DELETE, "/topics/{topic}", UK_PERMIT_FULL)                    \
-  X(HEALTH, "health", UK_GET | UK_HEAD, "/health", UK_PERMIT_NOTHING)                              \
-  X(ROOT, "root", UK_GET | UK_HEAD, "/", UK_PERMIT_NOTHING)
+  X(CREATE_TOPIC, "create_topic", UK_POST, "/topics/{topic}", UK_PERMIT_TOPICS)                    \
+  X(DELETE_TOPIC, "delete_topic", UK_DELETE, "/topics/{topic}", UK_PERMIT_TOPICS)                  \
+  X(HEALTH, "health", UK_GET | UK_HEAD, "/health", UK_PERMIT_ANY)                                  \
+  X(ROOT, "root", UK_GET | UK_HEAD, "/", UK_PERMIT_ANY)
 
 enum uk_endpoint {
-#define UK_ENDPOINT_ENUM(name, text, methods, path, permission) UK_ENDPOINT_##name,
+#define UK_ENDPOINT_ENUM(name, text, methods, path, permissions) UK_ENDPOINT_##name,
   UK_ENDPOINTS(UK_ENDPOINT_ENUM)
 #undef UK_ENDPOINT_ENUM
     UK_ENDPOINT_COUNT
@@ -59,7 +62,7 @@ struct uk_endpoint_info {
   const char *name;
   unsigned methods;
   const char *path;
-  enum uk_permission permission;
+  unsigned permissions;
 };
 
 extern const struct uk_endpoint_info uk_endpoints[UK_ENDPOINT_COUNT];

@@ -57,11 +57,14 @@ void uk_server_options_default(struct uk_server_options *options)
 static enum uk_error check_texts(const struct uk_server_options *options, char *message,
                                  size_t size)
 {
+  const bool needs_login =
+    options->credentials == NULL || options->username != NULL || options->password != NULL;
   const struct {
     const char *name, *value;
   } required[] = {{"listen", options->listen},
-                  {"username", options->username},
-                  {"password", options->password},
+                  {"username", needs_login ? options->username : "-"},
+                  {"password", needs_login ? options->password : "-"},
+                  {"credentials", options->credentials != NULL ? options->credentials : "-"},
                   {"data", options->brokers != NULL ? "-" : options->data}};
   for (size_t i = 0; i < sizeof required / sizeof *required; i++) {
     if (required[i].value == NULL || required[i].value[0] == '\0') {
@@ -146,20 +149,12 @@ static enum uk_error read_pem(char **text, const char *option, const char *path,
  * that can fail has succeeded. Each stores what it makes in the server, where uk_server_stop finds
  * it. */
 
-static enum uk_error start_credentials(struct uk_server *server,
-                                       const struct uk_server_options *options, char *message,
-                                       size_t size)
+static enum uk_error start_access(struct uk_server *server, const struct uk_server_options *options,
+                                  char *message, size_t size)
 {
-  server->credentials = uk_credentials_new();
-  enum uk_error error = server->credentials == NULL
-                          ? UK_E_NO_MEMORY
-                          : uk_credentials_add(server->credentials, options->username,
-                                               options->password, UK_PERMIT_FULL, "*");
-  if (error == UK_E_BAD_REQUEST)
-    snprintf(message, size,
-             "username, password: at most %d bytes each expected, and no ':' in the user name",
-             UK_CREDENTIAL_PART_MAX);
-  return error;
+  const struct uk_access_options access = {
+    .username = options->username, .password = options->password, .file = options->credentials};
+  return uk_access_open(&server->access, &access, message, size);
 }
 
 static enum uk_error start_cors(struct uk_server *server, const struct uk_server_options *options,
@@ -262,8 +257,8 @@ enum uk_error uk_server_start(struct uk_server **out, const struct uk_server_opt
                               char *message, size_t size)
 {
   static enum uk_error (*const parts[])(struct uk_server *, const struct uk_server_options *,
-                                        char *, size_t) = {
-    start_credentials, start_cors, start_http, start_engine, accept_requests};
+                                        char *, size_t) = {start_access, start_cors, start_http,
+                                                           start_engine, accept_requests};
   message[0] = '\0';
   enum uk_error error = check_texts(options, message, size);
   if (error == UK_OK)
@@ -334,7 +329,7 @@ enum uk_error uk_server_try_stop(struct uk_server *server, char *message, size_t
   enum uk_error error = stop_parts(server, message, size);
   if (error != UK_OK)
     return error;
-  uk_credentials_free(server->credentials);
+  uk_access_close(server->access);
   uk_cors_free(server->cors);
   free(server->url);
   free(server);

@@ -9,14 +9,15 @@
 #include "common/error.h"
 #include "server/kafka_engine/kafka_engine.h"
 
-/* Every field except username and password has a default (uk_server_options_default). Strings are
+/* Every field except the credentials has a default (uk_server_options_default). Strings are
  * copied. */
 struct uk_server_options {
   const char *listen;   /* see http/listen.h; port 0 chooses a free one */
-  const char *username; /* required */
-  const char *password; /* required */
-  const char *data;     /* directory of the log engine */
-  const char *brokers;  /* "HOST:PORT,…": store records in this Kafka cluster, not in the log */
+  const char *username; /* a credential with every permission; both or, with credentials, neither */
+  const char *password;
+  const char *credentials; /* a file of more; see access/credential_file.h */
+  const char *data;        /* directory of the log engine */
+  const char *brokers; /* "HOST:PORT,…": store records in this Kafka cluster, not in the log */
   const struct uk_kafka_property *properties; /* for librdkafka; only with brokers */
   size_t property_count;
   int64_t prefetch_bytes;  /* records read ahead from the cluster, per consumer instance */
@@ -50,6 +51,17 @@ enum uk_error uk_server_start(struct uk_server **server, const struct uk_server_
 
 /* "http://HOST:PORT" (https with TLS), with the actual port. Lives as long as the server. */
 const char *uk_server_url(const struct uk_server *server);
+
+enum { UK_SERVER_RELOAD_SIZE = 512 }; /* room for what uk_server_reload says */
+
+/* Reads the files again that may change while the server serves. No connection is dropped. A file
+ * that cannot be used leaves what was read before in use: its error is returned, and logged.
+ * Several threads may call. */
+enum uk_error uk_server_reload(struct uk_server *server, char *message, size_t size);
+
+/* The same for SIGHUP: `server` is a struct uk_server. Logs what was read again, or that nothing
+ * was. */
+void uk_server_hang_up(void *server);
 
 /* Whether requests that the HTTP library itself refuses are answered in JSON, like all others. */
 bool uk_server_refusals_are_json(void);

@@ -30,15 +30,18 @@ int uk_server_signals_block(void)
   return pthread_sigmask(SIG_BLOCK, &set, NULL);
 }
 
-int uk_server_signals_wait(int *number)
+int uk_server_signals_wait(int *number, void (*hang_up)(void *argument), void *argument)
 {
   sigset_t set = stop_set();
-  struct uk_repeated hang_up = {0};
+  struct uk_repeated ignored = {0};
   int error;
   sigaddset(&set, SIGHUP);
-  while ((error = sigwait(&set, number)) == 0 && *number == SIGHUP)
-    uk_repeated_log(&hang_up, uk_clock_monotonic(),
-                    "SIGHUP: nothing was reloaded; the options are those of the start");
+  while ((error = sigwait(&set, number)) == 0 && *number == SIGHUP) {
+    if (hang_up != NULL)
+      hang_up(argument);
+    else
+      uk_repeated_log(&ignored, uk_clock_monotonic(), UK_NOTHING_RELOADED);
+  }
   return error;
 }
 

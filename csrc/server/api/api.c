@@ -176,7 +176,12 @@ bool uk_api_check_group(struct uk_request *request)
     if (name.length > UK_GROUP_NAME_MAX || !uk_utf8_valid(name.data, name.length))
       return uk_api_refuse(request, names[i], "1 to 255 bytes of UTF-8", name);
   }
-  return true;
+  const struct uk_slice group = request->parameters[0];
+  if (uk_credential_admits_group(request->credential, group))
+    return true;
+  uk_request_error(request, UK_E_FORBIDDEN, "group: the credentials do not permit group \"%.*s\"",
+                   (int)group.length, group.data);
+  return false;
 }
 
 static bool parse_integer(struct uk_request *request, const char *name, struct uk_slice text,

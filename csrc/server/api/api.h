@@ -63,7 +63,8 @@ bool uk_api_check_same_topic(struct uk_request *request, struct uk_slice in_path
 bool uk_api_check_same_topic_at(struct uk_request *request, struct uk_slice in_path,
                                 struct uk_slice in_body, const char *place);
 
-/* The path's {group} and {instance} must be 1 to UK_GROUP_NAME_MAX bytes of UTF-8 (400). */
+/* The path's {group} and {instance} must be 1 to UK_GROUP_NAME_MAX bytes of UTF-8 (400), and the
+ * group allowed by the credentials (403). */
 bool uk_api_check_group(struct uk_request *request);
 
 /* Reads a query parameter as an integer. Leaves `*value` alone if the parameter is absent. */

@@ -3,7 +3,7 @@
 
 #include "server/api/api_batch.h"
 #include "server/api/api_read.h"
-#include "server/api/credentials.h"
+#include "server/access/credentials.h"
 
 static const struct uk_json_field consume_fields[] = {
   UK_READ_BATCH_FIELDS,

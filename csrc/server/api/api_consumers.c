@@ -2,7 +2,7 @@
  * [{name, instances: [{name, topics: [{topic, partitions}]}]}]. */
 #include "common/json_writer.h"
 #include "server/api/api.h"
-#include "server/api/credentials.h"
+#include "server/access/credentials.h"
 
 /* A name from the previous row, to detect where a group or an instance ends. */
 struct name {
@@ -55,6 +55,15 @@ static void enter(struct consumers_call *call, struct uk_buffer *reply, struct u
   call->has_topic = false;
 }
 
+/* Whether the credentials may see the row. An instance that holds nothing may be of any topic. */
+static bool is_shown(const struct uk_credential *credential, struct uk_slice group,
+                     struct uk_slice topic)
+{
+  return uk_credential_admits_group(credential, group) &&
+         (topic.length > 0 ? uk_credential_admits(credential, topic)
+                           : uk_credential_admits_all(credential));
+}
+
 static void write_row(struct uk_operation *operation, struct uk_slice group,
                       struct uk_slice instance, struct uk_slice topic, const int32_t *partitions,
                       size_t count)
@@ -62,8 +71,10 @@ static void write_row(struct uk_operation *operation, struct uk_slice group,
   struct uk_request *request = operation->context;
   struct consumers_call *call = request->operation;
   struct uk_buffer *reply = &request->reply;
+  if (!is_shown(request->credential, group, topic))
+    return;
   enter(call, reply, group, instance);
-  if (topic.length == 0 || !uk_credential_admits(request->credential, topic))
+  if (topic.length == 0)
     return;
   uk_buffer_append_text(reply, call->has_topic ? ",{\"topic\":" : "{\"topic\":");
   uk_json_write_string(reply, topic);

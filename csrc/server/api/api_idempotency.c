@@ -3,7 +3,7 @@
 #include <strings.h>
 #include <xxhash.h>
 
-#include "server/api/credentials.h"
+#include "server/access/credentials.h"
 
 /* The hash of the hashes of the parts so far, in an order of bytes that can be stored. Each part
  * has the same size in it, so that none can pass for the beginning of the next. */

@@ -1,7 +1,7 @@
 /* topics, offsets: lists topics, finds offsets by time. */
 #include "common/json_writer.h"
 #include "server/api/api.h"
-#include "server/api/credentials.h"
+#include "server/access/credentials.h"
 
 static void write_topic(struct uk_operation *operation, struct uk_slice name, int32_t partitions)
 {

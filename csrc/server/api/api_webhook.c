@@ -59,16 +59,31 @@ static bool is_standard(struct uk_slice name)
   return false;
 }
 
+enum { NAME_SHOWN = 64 };
+
 struct harvest {
   struct uk_record_header *headers; /* NULL: count only */
   size_t count;
+  struct uk_slice bad; /* the name of a header with a control character in its value */
 };
+
+/* A tab is white space in a header. */
+static bool has_control(struct uk_slice value)
+{
+  size_t i = 0;
+  while (i < value.length &&
+         (value.data[i] == '\t' || ((unsigned char)value.data[i] >= ' ' && value.data[i] != 0x7f)))
+    i++;
+  return i < value.length;
+}
 
 static void harvest(void *argument, struct uk_slice name, struct uk_slice value)
 {
   struct harvest *found = argument;
   if (is_standard(name))
     return;
+  if (has_control(value))
+    found->bad = name;
   if (found->headers != NULL)
     found->headers[found->count] = (struct uk_record_header){name, value};
   found->count++;
@@ -79,6 +94,12 @@ static bool take_headers(struct uk_request *request, struct uk_record *record)
 {
   struct harvest found = {0};
   uk_request_each_header(request, harvest, &found);
+  if (found.bad.data != NULL) {
+    uk_request_error(request, UK_E_BAD_REQUEST, "%.*s: a value without control characters expected",
+                     (int)(found.bad.length < NAME_SHOWN ? found.bad.length : NAME_SHOWN),
+                     found.bad.data);
+    return false;
+  }
   found.headers = uk_arena_allocate(&request->arena, found.count, sizeof *found.headers);
   found.count = 0;
   if (found.headers == NULL) {

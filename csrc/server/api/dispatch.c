@@ -17,6 +17,7 @@ static const struct {
   const char *query[QUERY_NAMES_MAX];
   bool any_query;
   bool open;        /* needs no credentials */
+  bool any_login;   /* looks at credentials nevertheless; wrong ones are the same as none */
   bool query_login; /* accepts credentials as ?user=&pass= */
 } routes[UK_ENDPOINT_COUNT] = {
   [UK_ENDPOINT_PRODUCE_ONE] = {.handler = uk_api_produce_one, .query = {"key"}},
@@ -40,7 +41,7 @@ static const struct {
   [UK_ENDPOINT_OFFSETS] = {.handler = uk_api_offsets, .query = {"timeout"}},
   [UK_ENDPOINT_CREATE_TOPIC] = {.handler = uk_api_create_topic},
   [UK_ENDPOINT_DELETE_TOPIC] = {.handler = uk_api_delete_topic},
-  [UK_ENDPOINT_HEALTH] = {.handler = uk_api_health, .open = true},
+  [UK_ENDPOINT_HEALTH] = {.handler = uk_api_health, .open = true, .any_login = true},
   [UK_ENDPOINT_ROOT] = {.handler = uk_api_root, .open = true},
 };
 
@@ -139,36 +140,17 @@ static bool accept_headers(struct uk_request *request)
   return found.ambiguous == NULL;
 }
 
-struct login {
-  struct uk_slice username, password;
-};
-
-static bool read_login(struct uk_request *request, enum uk_query_form form, struct login *login)
-{
-  return uk_request_query_as(request, "user", form, &login->username) &&
-         uk_request_query_as(request, "pass", form, &login->password);
-}
-
-static bool is_same_login(const struct login *a, const struct login *b)
-{
-  return uk_slice_equal(a->username, b->username) && uk_slice_equal(a->password, b->password);
-}
-
-/* The credential for ?user=&pass=, or NULL. Senders encode them differently, or not at all, so this
- * tries each form that gives another result. */
-static const struct uk_credential *query_credential(struct uk_request *request)
+/* Adds ?user=&pass=. Senders encode them differently, or not at all, so each form counts that gives
+ * another result. */
+static void add_query_logins(struct uk_request *request, struct uk_logins *logins)
 {
   static const enum uk_query_form forms[] = {UK_QUERY_FORM, UK_QUERY_PERCENT, UK_QUERY_AS_SENT};
-  const struct uk_credential *found = NULL;
-  struct login tried = {0};
-  for (size_t i = 0; found == NULL && i < sizeof forms / sizeof *forms; i++) {
-    struct login login;
-    if (!read_login(request, forms[i], &login) || is_same_login(&login, &tried))
-      continue;
-    found = uk_credentials_find(request->server->credentials, login.username, login.password);
-    tried = login;
+  for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+    struct uk_slice username, password;
+    if (uk_request_query_as(request, "user", forms[i], &username) &&
+        uk_request_query_as(request, "pass", forms[i], &password))
+      uk_logins_add(logins, username, password);
   }
-  return found;
 }
 
 static bool has_query_login(struct uk_request *request)
@@ -199,35 +181,54 @@ static bool admit_page(struct uk_request *request)
 
 /* Ignores the Authorization header of a request that no script asked for: the browser may have
  * remembered those credentials. */
-static const struct uk_credential *find_credential(struct uk_request *request)
+static void read_logins(struct uk_request *request, struct uk_logins *logins)
 {
-  const struct uk_credential *credential = NULL;
+  uk_logins_init(logins);
   if (!uk_cors_is_unasked(request))
-    credential = uk_credentials_find_basic(request->server->credentials,
-                                           uk_request_header(request, "Authorization"));
-  if (credential == NULL && routes[request->endpoint].query_login)
-    credential = query_credential(request);
-  return credential;
+    uk_logins_add_basic(logins, uk_request_header(request, "Authorization"));
+  if (routes[request->endpoint].query_login)
+    add_query_logins(request, logins);
 }
 
+static bool refuse_login(struct uk_request *request)
+{
+  uk_repeated_log(&request->server->refused_logins, uk_clock_monotonic(),
+                  "a request with wrong credentials, or without any, was refused (401)");
+  uk_request_error(request, UK_E_UNAUTHORIZED, NULL);
+  return false;
+}
+
+/* Finds who sent the request. */
+static bool authenticate(struct uk_request *request)
+{
+  struct uk_logins logins;
+  read_logins(request, &logins);
+  const enum uk_access_outcome outcome =
+    uk_access_find(request->server->access, &logins, &request->credential);
+  uk_logins_wipe(&logins);
+  if (outcome == UK_ACCESS_GRANTED || routes[request->endpoint].open)
+    return true;
+  if (outcome == UK_ACCESS_REFUSED)
+    return refuse_login(request);
+  uk_request_error(request, UK_E_NO_MEMORY, NULL);
+  return false;
+}
+
+/* Precondition: the request has a credential, or its endpoint needs none. */
 static bool authorize(struct uk_request *request)
 {
-  if (routes[request->endpoint].open || request->method == UK_OPTIONS)
+  if (routes[request->endpoint].open ||
+      uk_credential_holds(request->credential, uk_endpoints[request->endpoint].permissions))
     return true;
-  request->credential = find_credential(request);
-  if (request->credential == NULL) {
-    uk_repeated_log(&request->server->refused_logins, uk_clock_monotonic(),
-                    "a request with wrong credentials, or without any, was refused (401)");
-    uk_request_error(request, UK_E_UNAUTHORIZED, NULL);
-    return false;
-  }
-  enum uk_permission needed = uk_endpoints[request->endpoint].permission;
-  if (!uk_credential_holds(request->credential, needed)) {
-    uk_request_error(request, UK_E_FORBIDDEN, "the credentials do not permit %s",
-                     uk_endpoints[request->endpoint].name);
-    return false;
-  }
-  return true;
+  uk_request_error(request, UK_E_FORBIDDEN, "the credentials do not permit %s",
+                   uk_endpoints[request->endpoint].name);
+  return false;
+}
+
+static bool admit(struct uk_request *request)
+{
+  const bool looks = !routes[request->endpoint].open || routes[request->endpoint].any_login;
+  return request->method == UK_OPTIONS || !looks || (authenticate(request) && authorize(request));
 }
 
 static bool accept_query(struct uk_request *request)
@@ -242,8 +243,8 @@ static bool accept_query(struct uk_request *request)
 
 bool uk_dispatch_accept(struct uk_request *request)
 {
-  return find_route(request) && accept_headers(request) && admit_page(request) &&
-         authorize(request) && accept_query(request);
+  return find_route(request) && accept_headers(request) && admit_page(request) && admit(request) &&
+         accept_query(request);
 }
 
 /* Answers OPTIONS with the path's methods; http adds the CORS headers. */
@@ -259,4 +260,10 @@ bool uk_dispatch_run(struct uk_request *request)
   if (request->method == UK_OPTIONS)
     return describe_path(request);
   return routes[request->endpoint].handler(request);
+}
+
+void uk_dispatch_end(struct uk_request *request)
+{
+  uk_access_release(request->credential);
+  request->credential = NULL;
 }

@@ -16,4 +16,7 @@ bool uk_dispatch_accept(struct uk_request *request);
 /* Call it after the body. Returns as a handler does. */
 bool uk_dispatch_run(struct uk_request *request);
 
+/* Call it last: releases the credential. */
+void uk_dispatch_end(struct uk_request *request);
+
 #endif

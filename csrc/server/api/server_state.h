@@ -3,7 +3,7 @@
 #define UK_SERVER_STATE_H
 
 #include "common/budget.h"
-#include "server/api/credentials.h"
+#include "server/access/access.h"
 #include "server/engine/engine.h"
 #include "server/watch/error_log.h"
 
@@ -12,10 +12,11 @@ struct uk_http;
 
 struct uk_server {
   struct uk_engine *engine;
-  struct uk_credentials *credentials;
+  struct uk_access *access;
   struct uk_cors *cors;
   struct uk_http *http;
   struct uk_repeated refused_logins;
+  struct uk_repeated hang_ups; /* SIGHUP without anything to read again */
   size_t max_message_bytes;
   struct uk_budget memory; /* of the requests in hand; outlives those that end late */
   char *url;

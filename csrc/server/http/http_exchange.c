@@ -35,6 +35,7 @@ void uk_exchange_release(struct uk_exchange *exchange)
 {
   if (atomic_fetch_sub(&exchange->owners, 1) > 1)
     return;
+  uk_dispatch_end(&exchange->request);
   uk_exchange_drop_request(exchange);
   uk_buffer_free(&exchange->request.reply);
   free(exchange);

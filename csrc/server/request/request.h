@@ -64,7 +64,7 @@ struct uk_request {
   char *body;  /* decompressed; NULL if body_length is 0 */
   size_t body_length;
   struct uk_slice parameters[UK_PATH_PARAMETERS]; /* of the route, percent-decoded */
-  const struct uk_credential *credential;         /* NULL if the endpoint needs none */
+  const struct uk_credential *credential;         /* NULL: none was needed, or given */
   const char *allow; /* the path's methods, in the arena; only for OPTIONS and after a 405 */
   struct uk_browser browser;
   struct uk_client_address client; /* what limits for each address count by */

@@ -23,6 +23,10 @@ function launcher.default_data()
   return home .. "/.local/share/upstash-kafka"
 end
 
+local function password_file(data)
+  return data .. "/" .. PASSWORD_FILE
+end
+
 local function make_password()
   local letters = server.random_bytes(PASSWORD_LENGTH):gsub(".", function(byte)
     local index = byte:byte() % #LETTERS + 1
@@ -36,7 +40,7 @@ end
 ---@return string? password
 ---@return string? message why the file cannot be used
 function launcher.kept_password(data)
-  local path = data .. "/" .. PASSWORD_FILE
+  local path = password_file(data)
   local password, message = server.read_secret(path)
   if not password then return nil, message and message .. "; or delete it to get a new password" end
   if #password < PASSWORD_LEAST then
@@ -46,9 +50,14 @@ function launcher.kept_password(data)
   return password
 end
 
+-- Without a password of yours, one is generated, unless a file has the credentials.
+local function needs_password(options)
+  return not options.password and (options.username or not options.credentials)
+end
+
 -- With brokers the folder stores only a generated password.
 local function needs_folder(options)
-  return not (options.brokers and options.password)
+  return not options.brokers or needs_password(options)
 end
 
 -- Completes the options. Returns nil and a message if that is impossible, or the options and
@@ -61,8 +70,8 @@ local function complete(options)
     if not data then return nil, message end
     all.data = data
   end
-  all.username = all.username or USERNAME
-  if all.password then return all, false end
+  if all.password or not all.credentials then all.username = all.username or USERNAME end
+  if not needs_password(all) then return all, false end
   local password, message = launcher.kept_password(all.data)
   if message then return nil, message end
   all.password = password or make_password()
@@ -72,7 +81,7 @@ end
 -- Stores a new password, in the folder of a server that has started.
 local function store_password(all)
   local made, message = server.make_directory(all.data)
-  if made then made, message = server.write_secret(all.data .. "/" .. PASSWORD_FILE, all.password .. "\n") end
+  if made then made, message = server.write_secret(password_file(all.data), all.password .. "\n") end
   return made, message
 end
 
@@ -80,8 +89,9 @@ end
 ---@class upstash.kafka.Launched
 ---@field handle upstash.kafka.ServerHandle
 ---@field url string
----@field username string
----@field password string
+---@field username string? nil with a file of credentials and no other one
+---@field password string?
+---@field password_file string? the file that holds it, if it was generated now or at an earlier start
 ---@field data string? the folder; nil if none was given and none needed
 
 -- Another process with brokers may have stored a password in the same folder in the meantime. A
@@ -103,12 +113,14 @@ local function start(options, attempts)
   return {
     handle = handle, url = handle:url(),
     username = all.username, password = all.password, data = all.data,
+    password_file = needs_password(options) and password_file(all.data) or nil,
   }
 end
 
 --- Starts a server. Takes the options of server.start, all of them optional: `data` defaults to
 -- launcher.default_data(), `username` to "kafka" and `password` to the one stored in the folder.
--- With `brokers` and a `password`, no folder is created. Nothing is written unless the server
+-- With `credentials` there is no other credential unless you give one. With `brokers`, and a
+-- `password` or `credentials`, no folder is created. Nothing is written unless the server
 -- starts; then a generated password is.
 ---@param options upstash.kafka.ServerOptions?
 ---@return upstash.kafka.Launched? launched

@@ -369,9 +369,8 @@ static void refuses_wrong_commits(void)
      "topic \\\"__consumer_offsets\\\" does not exist"},
   };
   open_rig();
-  CHECK_EQ_INT(uk_credentials_add(rig.server.credentials, "t", "p", UK_PERMIT_CONSUME, "t*"),
-               UK_OK);
-  CHECK_EQ_INT(uk_credentials_add(rig.server.credentials, "_", "p", UK_PERMIT_CONSUME, "*"), UK_OK);
+  CHECK_EQ_INT(access_rig_add(rig.server.access, "t", "p", UK_PERMIT_CONSUME, "t*"), UK_OK);
+  CHECK_EQ_INT(access_rig_add(rig.server.access, "_", "p", UK_PERMIT_CONSUME, "*"), UK_OK);
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
     char body[300], expected[300];
     memset(&asked, 0, sizeof asked);

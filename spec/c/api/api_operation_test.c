@@ -556,8 +556,7 @@ static void shows_long_names_in_part(void)
 static void names_the_place_of_a_foreign_topic(void)
 {
   open_rig();
-  CHECK_EQ_INT(uk_credentials_add(rig.server.credentials, "clerk", "p", UK_PERMIT_FULL, "own*"),
-               UK_OK);
+  CHECK_EQ_INT(access_rig_add(rig.server.access, "clerk", "p", UK_PERMIT_FULL, "own*"), UK_OK);
   api_rig_ask(&rig, "clerk", UK_POST, "/produce",
               "[{\"topic\":\"own\",\"value\":\"\"},{\"topic\":\"other\",\"value\":\"\"}]", &answer);
   CHECK_EQ_INT(answer.status, 403);

@@ -17,18 +17,17 @@ enum {
 bool api_rig_open(struct api_rig *rig, const struct uk_engine_methods *methods)
 {
   *rig = (struct api_rig){.engine = {methods}};
-  struct uk_credentials *credentials = uk_credentials_new();
-  rig->server = (struct uk_server){
-    .engine = &rig->engine, .credentials = credentials, .max_message_bytes = MAX_BYTES};
-  return credentials != NULL &&
-         uk_credentials_add(credentials, "full", "p", UK_PERMIT_FULL, "*") == UK_OK &&
-         uk_credentials_add(credentials, "produce", "p", UK_PERMIT_PRODUCE, "*") == UK_OK &&
-         uk_credentials_add(credentials, "consume", "p", UK_PERMIT_CONSUME, "*") == UK_OK;
+  struct uk_access *access = access_rig_open();
+  rig->server =
+    (struct uk_server){.engine = &rig->engine, .access = access, .max_message_bytes = MAX_BYTES};
+  return access != NULL && access_rig_add(access, "full", "p", UK_PERMIT_FULL, "*") == UK_OK &&
+         access_rig_add(access, "produce", "p", UK_PERMIT_PRODUCE, "*") == UK_OK &&
+         access_rig_add(access, "consume", "p", UK_PERMIT_CONSUME, "*") == UK_OK;
 }
 
 void api_rig_close(struct api_rig *rig)
 {
-  uk_credentials_free(rig->server.credentials);
+  uk_access_close(rig->server.access);
 }
 
 /* A request, and what http does for it. */
@@ -201,6 +200,7 @@ void api_rig_ask(struct api_rig *rig, const char *user, enum uk_method method, c
   end_receipt(&call);
   if (request->body != NULL)
     guard_free(request->body, request->body_length);
+  uk_dispatch_end(request);
   uk_arena_free(&request->arena);
   uk_arena_free(&request->scratch);
   uk_buffer_free(&request->reply);

@@ -2,6 +2,7 @@
 #ifndef API_RIG_H
 #define API_RIG_H
 
+#include "access_rig.h"
 #include "server/api/server_state.h"
 #include "server/request/request.h"
 

@@ -148,10 +148,10 @@ static void admits_by_the_query(void)
     {"nobody", "/webhook?topic=t&user=x%20y&pass=c%20d", 401},
   };
   open_rig();
-  struct uk_credentials *credentials = rig.server.credentials;
-  CHECK_EQ_INT(uk_credentials_add(credentials, "a+b", "c+d", UK_PERMIT_FULL, "*"), UK_OK);
-  CHECK_EQ_INT(uk_credentials_add(credentials, "50%", "%", UK_PERMIT_FULL, "*"), UK_OK);
-  CHECK_EQ_INT(uk_credentials_add(credentials, "x+y", "c d", UK_PERMIT_FULL, "*"), UK_OK);
+  struct uk_access *access = rig.server.access;
+  CHECK_EQ_INT(access_rig_add(access, "a+b", "c+d", UK_PERMIT_FULL, "*"), UK_OK);
+  CHECK_EQ_INT(access_rig_add(access, "50%", "%", UK_PERMIT_FULL, "*"), UK_OK);
+  CHECK_EQ_INT(access_rig_add(access, "x+y", "c d", UK_PERMIT_FULL, "*"), UK_OK);
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
     ask(rows[i].user, UK_POST, rows[i].path);
     if (!CHECK_EQ_INT(answer.status, rows[i].status))

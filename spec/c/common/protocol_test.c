@@ -47,23 +47,25 @@ static void endpoints_match_the_contract(void)
     {"delete_consumer", UK_POST | UK_DELETE, "/delete-consumer/{group}/{instance}",
      UK_PERMIT_CONSUME},
     {"committed", GET_POST, "/committed/{group}/{instance}", UK_PERMIT_CONSUME},
-    {"consumers", GET_HEAD, "/consumers", UK_PERMIT_CONSUME},
+    {"consumers", GET_HEAD, "/consumers", UK_PERMIT_CONSUME | UK_PERMIT_MONITOR},
     {"fetch", GET_POST, "/fetch", UK_PERMIT_CONSUME},
-    {"topics", GET_HEAD, "/topics", UK_PERMIT_NOTHING},
+    {"topics", GET_HEAD, "/topics", UK_PERMIT_ANY},
     {"offsets", GET_POST, "/offsets/{timestamp}", UK_PERMIT_CONSUME},
-    {"create_topic", UK_POST, "/topics/{topic}", UK_PERMIT_FULL},
-    {"delete_topic", UK_DELETE, "/topics/{topic}", UK_PERMIT_FULL},
-    {"health", GET_HEAD, "/health", UK_PERMIT_NOTHING},
-    {"root", GET_HEAD, "/", UK_PERMIT_NOTHING},
+    {"create_topic", UK_POST, "/topics/{topic}", UK_PERMIT_TOPICS},
+    {"delete_topic", UK_DELETE, "/topics/{topic}", UK_PERMIT_TOPICS},
+    {"health", GET_HEAD, "/health", UK_PERMIT_ANY},
+    {"root", GET_HEAD, "/", UK_PERMIT_ANY},
   };
   for (int i = 0; i < UK_ENDPOINT_COUNT; i++) {
     REQUIRE(rows[i].name != NULL);
     CHECK_EQ_STR(uk_endpoints[i].name, rows[i].name);
     CHECK_EQ_INT(uk_endpoints[i].methods, rows[i].methods);
     CHECK_EQ_STR(uk_endpoints[i].path, rows[i].path);
-    CHECK_EQ_INT(uk_endpoints[i].permission, rows[i].permission);
+    CHECK_EQ_INT(uk_endpoints[i].permissions, rows[i].permissions);
   }
-  CHECK_EQ_INT(UK_PERMIT_PRODUCE | UK_PERMIT_CONSUME, UK_PERMIT_FULL);
+  CHECK_EQ_INT(UK_PERMIT_PRODUCE | UK_PERMIT_CONSUME | UK_PERMIT_MONITOR | UK_PERMIT_TOPICS,
+               UK_PERMIT_FULL);
+  CHECK_EQ_INT(UK_PERMIT_ANY, UK_PERMIT_FULL);
 }
 
 /* Each default and limit of docs/rest-api.md and docs/server.md. */

@@ -14,6 +14,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "access_rig.h"
 #include "check.h"
 #include "server/api/server_state.h"
 #include "server/http/http_private.h"
@@ -148,7 +149,7 @@ static bool start_on(const char *listen, unsigned threads)
                                           .max_connections = 100,
                                           .max_header_bytes = UK_HEADER_BYTES,
                                           .max_body_bytes = 1024};
-  server = (struct uk_server){.credentials = uk_credentials_new()};
+  server = (struct uk_server){.access = access_rig_open()};
   bool good = uk_http_start(&server.http, &options, message, sizeof message) == UK_OK;
   if (!CHECK(good))
     fprintf(stderr, "  %s\n", message);
@@ -165,7 +166,7 @@ static void stop(void)
 {
   uk_http_refuse(server.http);
   uk_http_stop(server.http);
-  uk_credentials_free(server.credentials);
+  uk_access_close(server.access);
 }
 
 static int connect_to(const struct sockaddr *address, socklen_t length)

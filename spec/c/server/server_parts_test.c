@@ -262,10 +262,14 @@ static void the_log_gets_its_options(void)
   CHECK(server->engine == &fake_engine);
   CHECK_EQ_STR(uk_cors_admit(server->cors, uk_slice_text("https://a")), "https://a");
   CHECK(uk_cors_admit(server->cors, uk_slice_text("https://b")) == NULL);
-  const struct uk_credential *found =
-    uk_credentials_find(server->credentials, uk_slice_text("u"), uk_slice_text("p"));
-  CHECK(found != NULL && uk_credential_holds(found, UK_PERMIT_FULL) &&
-        uk_credential_admits(found, uk_slice_text("any")));
+  struct uk_logins logins;
+  const struct uk_credential *found;
+  uk_logins_init(&logins);
+  uk_logins_add(&logins, uk_slice_text("u"), uk_slice_text("p"));
+  CHECK_EQ_INT(uk_access_find(server->access, &logins, &found), UK_ACCESS_GRANTED);
+  CHECK(found != NULL && uk_credential_holds(found, UK_PERMIT_TOPICS) &&
+        uk_credential_admits_all(found));
+  uk_access_release(found);
   CHECK_EQ_STR(uk_server_url(server), "http://host:81");
   events[0] = '\0';
   uk_server_stop(server);

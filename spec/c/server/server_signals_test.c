@@ -65,7 +65,28 @@ static int status_of_end(void)
 static int wait_for_end(void)
 {
   int number = 0;
-  return uk_server_signals_wait(&number) == 0 ? number : 101;
+  return uk_server_signals_wait(&number, NULL, NULL) == 0 ? number : 101;
+}
+
+static void say(void *text)
+{
+  uk_error_log("%s", (const char *)text);
+}
+
+static int take_hang_up(void)
+{
+  char text[] = "reload";
+  int number = 0;
+  raise(SIGHUP);
+  raise(SIGTERM);
+  return uk_server_signals_wait(&number, say, text) == 0 ? number : 101;
+}
+
+static void a_hang_up_reloads(void)
+{
+  start(take_hang_up);
+  CHECK_EQ_INT(status_of_end(), SIGTERM);
+  CHECK_EQ_STR(child.text, "upstash-kafka: reload\n");
 }
 
 static int interrupt_itself(void)
@@ -152,6 +173,7 @@ int main(void)
   check_run("C1: only TERM and INT end the wait", only_term_and_int_end_the_wait);
   check_run("C1: hang-ups are logged once a minute, and end nothing",
             hang_ups_are_logged_once_a_minute);
+  check_run("C1: a hang-up reloads", a_hang_up_reloads);
   CHECK_RUN(every_signal_is_blocked);
   return check_end();
 }

@@ -19,6 +19,8 @@ local OPTIONS = {
     about = "the user name for clients; also $" .. USERNAME_VARIABLE },
   { name = "password", value = "TEXT", kind = "name",
     about = "its password; process lists show it, so prefer $" .. PASSWORD_VARIABLE },
+  { name = "credentials", value = "FILE", kind = "name",
+    about = "a file of more credentials, read again when it changes and on SIGHUP" },
   { name = "brokers", value = "HOST:PORT,…", kind = "name",
     about = "store messages in this Kafka cluster; also $" .. BROKERS_VARIABLE },
   { name = "set", value = "PROPERTY=VALUE", kind = "pair", many = true, secret = true,
@@ -53,9 +55,9 @@ local OPTIONS = {
   { name = "tls-key", value = "FILE", kind = "name", about = "the key of the certificate (PEM)" },
 }
 
-local PASSED_ON = { "listen", "data", "prefetch_bytes", "prefetch_budget", "partitions", "idempotency_window",
-  "threads", "max_connections", "max_header_bytes", "max_body_bytes", "max_message_bytes", "max_request_memory",
-  "map_bytes", "cors_origin", "behind_proxy", "tls_cert", "tls_key" }
+local PASSED_ON = { "listen", "data", "credentials", "prefetch_bytes", "prefetch_budget", "partitions",
+  "idempotency_window", "threads", "max_connections", "max_header_bytes", "max_body_bytes", "max_message_bytes",
+  "max_request_memory", "map_bytes", "cors_origin", "behind_proxy", "tls_cert", "tls_key" }
 
 local function environment(variable)
   local value = os.getenv(variable)
@@ -117,19 +119,23 @@ local function quoted(text)
   return "'" .. text:gsub("'", [['\'']]) .. "'"
 end
 
--- Never prints a password from the environment: the line refers to the variable instead.
-local function password_word(launched, given)
-  if given.password or not environment(PASSWORD_VARIABLE) then return quoted(launched.password) end
-  return ('"$%s"'):format(PASSWORD_VARIABLE)
+-- Never prints a password from the environment: the line refers to the variable instead. A
+-- generated one is printed only to a terminal, because what else reads the output may keep it.
+local function password_word(launched, given, on_terminal)
+  if not given.password and environment(PASSWORD_VARIABLE) then return ('"$%s"'):format(PASSWORD_VARIABLE) end
+  if not launched.password_file or on_terminal then return quoted(launched.password) end
+  return ('"$(cat %s)"'):format(quoted(launched.password_file))
 end
 
-local function announce(launched, given)
+local function announce(launched, given, on_terminal)
   local lines = {
     "listening on " .. launched.url,
     "export UPSTASH_KAFKA_REST_URL=" .. quoted(launched.url),
-    "export UPSTASH_KAFKA_REST_USERNAME=" .. quoted(launched.username),
-    "export UPSTASH_KAFKA_REST_PASSWORD=" .. password_word(launched, given),
   }
+  if launched.username then
+    lines[#lines + 1] = "export UPSTASH_KAFKA_REST_USERNAME=" .. quoted(launched.username)
+    lines[#lines + 1] = "export UPSTASH_KAFKA_REST_PASSWORD=" .. password_word(launched, given, on_terminal)
+  end
   io.stdout:write(table.concat(lines, "\n"), "\n")
   io.stdout:flush()
 end
@@ -145,6 +151,8 @@ end
 -- Milliseconds in which a server stops: a produce may take 30 seconds to be answered, and clients
 -- get five to read their responses. More means that the disk or the cluster does not answer.
 local STOP_PATIENCE = 45000
+
+local STANDARD_OUTPUT = 1 -- its descriptor
 
 local OTHER_FILES = 128 -- open besides connections, and for connections over the limit
 
@@ -173,8 +181,8 @@ local function serve(given)
   local launched, message = launcher.start(options)
   if not launched then command_line.fail("serve: %s", message) end
   allow_connections(server, given.max_connections)
-  announce(launched, given)
-  server.wait_for_signal()
+  announce(launched, given, server.is_terminal(STANDARD_OUTPUT))
+  server.wait_for_signal(launched.handle)
   server.force_exit(STOP_PATIENCE)
   local stopped, problem = launched.handle:stop()
   for _, file in ipairs(standard_files) do file:close() end

@@ -1,10 +1,12 @@
 ---@meta upstash.kafka.server
 -- luacheck: ignore 212 241
 
---- Options of server.start and of launcher.start. server.start requires a username and a password.
+--- Options of server.start and of launcher.start. server.start requires a username and a password,
+--- or credentials.
 ---@class upstash.kafka.ServerOptions
 ---@field username string?
 ---@field password string?
+---@field credentials string? a file of more credentials, read again when it changes
 ---@field listen string? "HOST:PORT", "[IPv6]:PORT", ":PORT" or "unix:PATH"; port 0 picks a free port
 ---@field data string? the folder for the messages
 ---@field brokers string? "HOST:PORT,…": a Kafka cluster stores the messages instead of the folder
@@ -35,6 +37,13 @@ local Handle = {}
 --- Returns http://HOST:PORT or https://HOST:PORT with the actual port. Raises after a stop.
 ---@return string
 function Handle:url() end
+
+--- Reads the files again that may change while the server runs: the credentials. No connection is
+--- dropped. If a file cannot be used, what was read before stays in use. Raises after a stop.
+---@return true? read
+---@return string? message
+---@return upstash.kafka.Details? details
+function Handle:reload() end
 
 --- Stops the server. Returns true, also if it is stopped already. If the disk does not answer,
 --- returns within seconds, and the message says what was left: the server's threads and the lock of
@@ -86,9 +95,11 @@ function server.check(options) end
 --- every thread that it starts later.
 function server.block_signals() end
 
---- Waits for SIGTERM or SIGINT. Logs each SIGHUP meanwhile. Call block_signals first.
+--- Waits for SIGTERM or SIGINT. SIGHUP meanwhile reloads the server of the handle; without one, it
+--- is logged. Call block_signals first.
+---@param handle upstash.kafka.ServerHandle?
 ---@return "SIGTERM"|"SIGINT"
-function server.wait_for_signal() end
+function server.wait_for_signal(handle) end
 
 --- From now on SIGTERM or SIGINT ends the process at once, with status 1, and so does this time.
 --- Call it after wait_for_signal, before the server is stopped.
@@ -124,6 +135,11 @@ function server.random_bytes(count) end
 ---@param count integer
 ---@return integer allowed
 function server.allow_files(count) end
+
+--- Whether a descriptor, such as 1 for standard output, is a terminal.
+---@param descriptor integer
+---@return boolean
+function server.is_terminal(descriptor) end
 
 --- Lets the process keep the memory that a request frees for the next one, up to 2 MiB in each of
 --- the allocator's arenas. Only for a process that does nothing but serve.
