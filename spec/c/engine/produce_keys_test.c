@@ -497,6 +497,25 @@ static void a_key_under_way_does_not_expire(void)
   uk_produce_keys_free(keys);
 }
 
+/* The user is known as long as a request is under way, though no key is kept any more. */
+static void a_key_under_way_outlives_the_user_s_others(void)
+{
+  struct uk_produce_keys *keys = uk_produce_keys_new(&wide);
+  struct call first, second;
+  struct uk_list waiting = {0};
+  produce(keys, "u", "old", 0);
+  make(&first, "u", "k", 1);
+  make(&second, "u", "k", 1);
+  CHECK_EQ_INT(begin(keys, &first, WINDOW - 1), UK_PRODUCE_KEY_NEW);
+  CHECK_EQ_INT(meets(keys, "v", "k", WINDOW), UK_PRODUCE_KEY_NEW); /* removes "old" on its way */
+  CHECK_EQ_INT(begin(keys, &second, WINDOW), UK_PRODUCE_KEY_WAITS);
+  store(&first, 5);
+  CHECK(uk_produce_keys_end(keys, &first.produce, WINDOW, &waiting));
+  CHECK_EQ_INT(uk_list_count(&waiting), 1);
+  CHECK_EQ_INT(meets(keys, "u", "k", WINDOW), UK_PRODUCE_KEY_ANSWERED);
+  uk_produce_keys_free(keys);
+}
+
 /* Makes keys that expire at the window's end. */
 static void produce_many(struct uk_produce_keys *keys, int count)
 {
@@ -635,6 +654,7 @@ int main(void)
   CHECK_RUN(without_memory);
   CHECK_RUN(learning_without_memory);
   CHECK_RUN(a_key_under_way_does_not_expire);
+  CHECK_RUN(a_key_under_way_outlives_the_user_s_others);
   CHECK_RUN(expired_keys_leave_no_memory);
   CHECK_RUN(an_expired_key_above_a_limit_shrinks_nothing);
   CHECK_RUN(every_byte_of_a_key_counts);

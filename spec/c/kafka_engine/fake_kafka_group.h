@@ -13,7 +13,7 @@
  *                    like, then fake_records_read. Otherwise the record is not there any more, but
  *                    others are: the position is good
  *   starts(t/0=first t/1=-1)   asks where partitions start without a commit, if fake.asks_starts is
- *                    set: fake_started. Otherwise that cannot be learned
+ *                    set: fake_started, fake_starts_late. Otherwise that cannot be learned
  *   subscribe(t,u)   unsubscribe   close   reap
  *   assign(t/0@5)    from offset 5; "?": from the committed offset; "first"; unassign
  *   commit(t/0=3)    "t/0=3+10": with the metadata of position 10: fake_committed
@@ -539,6 +539,14 @@ __attribute__((unused)) static void fake_started(int64_t offset)
     starts->list->elems[i].offset = offset < 0 ? starts->list->elems[i].offset : offset;
   starts->work.query.then(&starts->work.query);
   fake_settle();
+}
+
+/* The question's time is over before a thread is free for it. */
+__attribute__((unused)) static void fake_starts_late(void)
+{
+  REQUIRE(fake.starts != NULL);
+  fake.starts->work.query.code = RD_KAFKA_RESP_ERR__TIMED_OUT;
+  fake_started(-1);
 }
 
 /* The records before positions. */

@@ -3868,6 +3868,21 @@ static void nothing_is_looked_up_after_a_failure(void)
   FAKE_DID("assign(t/0@?) ask-again");
 }
 
+/* The partitions would be nobody's otherwise. */
+static void a_late_look_up_is_left_to_librdkafka(void)
+{
+  static struct request request;
+  reset = UK_RESET_EARLIEST;
+  auto_commit = false;
+  fake.asks_starts = true;
+  consume(&request, TIMEOUT);
+  fake_answer(NULL);
+  fake_assigned("me", "t/0");
+  fake.log[0] = '\0';
+  fake_starts_late();
+  FAKE_DID("assign(t/0@?) ask-again");
+}
+
 /* In a topic that the consume created, `latest` means the first record. */
 static void a_topic_that_was_created_is_looked_up_from_its_first_record(void)
 {
@@ -5383,6 +5398,7 @@ int main(void)
   RUN(what_was_looked_up_is_committed_when_it_is_the_end);
   RUN(nothing_is_looked_up_where_it_is_known);
   RUN(nothing_is_looked_up_after_a_failure);
+  RUN(a_late_look_up_is_left_to_librdkafka);
   RUN(a_topic_that_was_created_is_looked_up_from_its_first_record);
   RUN(partitions_may_be_revoked_while_they_are_looked_up);
   RUN(only_topics_that_were_missing_are_read_from_their_first_offset);
