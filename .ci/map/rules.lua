@@ -41,7 +41,7 @@ return {
         "common", "server/watch", "server/engine", "server/kafka_engine/rd", "server/kafka_engine/cluster",
       },
       ["server/request"] = { "common", "server/watch", "server/engine" },
-      ["server/access"] = { "common", "server/watch" },
+      ["server/access"] = { "common", "server/watch", "server/request" },
       ["server/api"] = { "common", "server/watch", "server/engine", "server/request", "server/access" },
       ["server/http"] = { "common", "server/watch", "server/api", "server/request" },
       server = {

@@ -6,6 +6,7 @@
 
 #include "common/clock.h"
 #include "common/thread.h"
+#include "server/access/attempts.h"
 #include "server/access/credential_file.h"
 #include "server/access/login_cache.h"
 #include "server/watch/error_log.h"
@@ -23,8 +24,10 @@ struct uk_access {
   char *file;                /* NULL: none */
   char *username, *password; /* NULL: none */
   struct uk_login_cache *cache;
+  struct uk_attempts attempts;
+  pthread_mutex_t hashing; /* a thread computes slow hashes */
   pthread_t thread;
-  bool has_thread;
+  bool has_thread, has_attempts;
 };
 
 /* The set. */
@@ -175,8 +178,10 @@ static struct uk_access *new_access(const struct uk_access_options *options)
   pthread_mutex_init(&access->mutex, NULL);
   pthread_mutex_init(&access->reading, NULL);
   uk_condition_init(&access->wake);
+  pthread_mutex_init(&access->hashing, NULL);
   access->cache = uk_login_cache_new();
-  if (access->cache != NULL && copy(&access->file, options->file) &&
+  access->has_attempts = uk_attempts_init(&access->attempts);
+  if (access->cache != NULL && access->has_attempts && copy(&access->file, options->file) &&
       copy(&access->username, options->username) && copy(&access->password, options->password))
     return access;
   uk_access_close(access);
@@ -229,7 +234,10 @@ void uk_access_close(struct uk_access *access)
   free_secret(access->password);
   free(access->username);
   free(access->file);
+  if (access->has_attempts)
+    uk_attempts_destroy(&access->attempts);
   pthread_cond_destroy(&access->wake);
+  pthread_mutex_destroy(&access->hashing);
   pthread_mutex_destroy(&access->reading);
   pthread_mutex_destroy(&access->mutex);
   free(access);
@@ -242,7 +250,58 @@ bool uk_access_has_file(const struct uk_access *access)
 
 /* Finding. */
 
-static const struct uk_slice nowhere = {0};
+static const struct uk_slice anywhere = {0};
+
+/* A login from an address: its user name, and bytes that name the address. */
+struct place {
+  char bytes[UK_LOGIN_PLACE_MAX];
+  size_t length;
+};
+
+static struct uk_slice write_place(struct place *place, const struct uk_client_address *client,
+                                   struct uk_slice username)
+{
+  place->bytes[0] = (char)client->internet;
+  memcpy(place->bytes + 1, client->bytes, sizeof client->bytes);
+  memcpy(place->bytes + 1 + sizeof client->bytes, username.data, username.length);
+  return uk_slice_of(place->bytes, 1 + sizeof client->bytes + username.length);
+}
+
+/* What stands for the secret in the cache: the hash, or "" for a password that is given. */
+static const char *secret_of(const struct uk_credential *credential, unsigned index)
+{
+  const char *hash = uk_credential_hash(credential, index);
+  return index == 0 && hash == NULL ? "" : hash;
+}
+
+/* Whether the login was right before, from the same address. */
+static bool was_right(struct uk_access *access, const struct uk_credential *credential,
+                      const struct uk_client_address *client, struct uk_slice password)
+{
+  struct place place;
+  const char *secret;
+  const struct uk_slice here = write_place(&place, client, uk_credential_username(credential));
+  for (unsigned i = 0; (secret = secret_of(credential, i)) != NULL; i++) {
+    if (uk_login_cache_has(access->cache, here, secret, password))
+      return true;
+  }
+  return false;
+}
+
+/* The login is right: notes that for its address. Which of two secrets it was does not matter. */
+static void note_right(struct uk_access *access, const struct uk_credential *credential,
+                       const struct uk_client_address *client, struct uk_slice password)
+{
+  struct place place;
+  const struct uk_slice here = write_place(&place, client, uk_credential_username(credential));
+  const char *secret;
+  for (unsigned i = 0; (secret = secret_of(credential, i)) != NULL; i++) {
+    const bool slow = uk_password_hash_kind(secret) == UK_PASSWORD_HASH_SLOW;
+    if (slow ? uk_login_cache_has(access->cache, anywhere, secret, password)
+             : uk_credential_match_fast(credential, password) == UK_PASSWORD_RIGHT)
+      uk_login_cache_note(access->cache, here, secret, password);
+  }
+}
 
 /* Whether it is known without a slow hash that the password is right. */
 static enum uk_password_match match_known(struct uk_access *access,
@@ -251,17 +310,19 @@ static enum uk_password_match match_known(struct uk_access *access,
 {
   const enum uk_password_match match = uk_credential_match_fast(credential, password);
   const char *hash;
-  for (unsigned i = 0; match == UK_PASSWORD_WRONG && (hash = uk_credential_hash(credential, i));
-       i++) {
+  for (unsigned i = 0; match == UK_PASSWORD_WRONG; i++) {
+    hash = uk_credential_hash(credential, i);
+    if (hash == NULL)
+      break;
     if (uk_password_hash_kind(hash) == UK_PASSWORD_HASH_SLOW &&
-        uk_login_cache_has(access->cache, nowhere, hash, password))
+        uk_login_cache_has(access->cache, anywhere, hash, password))
       return UK_PASSWORD_RIGHT;
   }
   return match;
 }
 
-/* The user's slow hashes, then as many decoys as there are other users' hashes: a login takes the
- * same time whether the user exists or not. */
+/* Computes as many slow hashes as any user has, of decoys where this one has fewer: a login takes
+ * the same time whether its user exists or not. */
 static enum uk_password_match match_slow(struct uk_access *access,
                                          const struct uk_credentials *credentials,
                                          const struct uk_credential *credential,
@@ -274,33 +335,107 @@ static enum uk_password_match match_slow(struct uk_access *access,
     const enum uk_password_match one =
       uk_password_hash_match(own ? hash : uk_credentials_decoy(credentials), password);
     if (own && one == UK_PASSWORD_RIGHT)
-      uk_login_cache_note(access->cache, nowhere, hash, password);
-    match = one == UK_PASSWORD_UNKNOWN || (own && one == UK_PASSWORD_RIGHT) ? one : match;
+      uk_login_cache_note(access->cache, anywhere, hash, password);
+    if (match != UK_PASSWORD_RIGHT && (own || one == UK_PASSWORD_UNKNOWN))
+      match = one;
   }
   return match;
 }
 
-enum uk_access_outcome uk_access_find(struct uk_access *access, const struct uk_logins *logins,
-                                      const struct uk_credential **credential)
+/* A request, as it is looked up. */
+struct search {
+  struct uk_access *access;
+  const struct uk_credentials *credentials;
+  const struct uk_logins *logins;
+  const struct uk_client_address *client;
+  const struct uk_credential *found;
+};
+
+static enum uk_password_match search_remembered(struct search *search, struct uk_slice password,
+                                                const struct uk_credential *user)
+{
+  return user != NULL && was_right(search->access, user, search->client, password)
+           ? UK_PASSWORD_RIGHT
+           : UK_PASSWORD_WRONG;
+}
+
+static enum uk_password_match search_known(struct search *search, struct uk_slice password,
+                                           const struct uk_credential *user)
+{
+  return user != NULL ? match_known(search->access, user, password) : UK_PASSWORD_WRONG;
+}
+
+static enum uk_password_match search_slow(struct search *search, struct uk_slice password,
+                                          const struct uk_credential *user)
+{
+  return match_slow(search->access, search->credentials, user, password);
+}
+
+/* Tries each login in one way, until one is right or nothing can be known. */
+static enum uk_password_match
+try_each(struct search *search,
+         enum uk_password_match (*way)(struct search *search, struct uk_slice password,
+                                       const struct uk_credential *user))
+{
+  enum uk_password_match match = UK_PASSWORD_WRONG;
+  for (unsigned i = 0; i < search->logins->count && match == UK_PASSWORD_WRONG; i++) {
+    const struct uk_login *login = &search->logins->all[i];
+    const struct uk_credential *user = uk_credentials_user(search->credentials, login->username);
+    match = way(search, login->password, user);
+    if (match != UK_PASSWORD_RIGHT)
+      continue;
+    search->found = user;
+    if (way != search_remembered)
+      note_right(search->access, user, search->client, login->password);
+  }
+  return match;
+}
+
+/* The address has taken an attempt. */
+static struct uk_access_result try_attempt(struct search *search)
+{
+  struct uk_access *access = search->access;
+  enum uk_password_match match = try_each(search, search_known);
+  const bool slow =
+    match == UK_PASSWORD_WRONG && uk_credentials_slow_hashes(search->credentials) > 0;
+  if (slow && pthread_mutex_trylock(&access->hashing) != 0)
+    return (struct uk_access_result){UK_ACCESS_LATER, NULL};
+  if (slow) {
+    match = try_each(search, search_slow);
+    pthread_mutex_unlock(&access->hashing);
+  }
+  return (struct uk_access_result){match == UK_PASSWORD_RIGHT   ? UK_ACCESS_GRANTED
+                                   : match == UK_PASSWORD_WRONG ? UK_ACCESS_REFUSED
+                                                                : UK_ACCESS_NO_MEMORY,
+                                   search->found};
+}
+
+static struct uk_access_result find(struct search *search)
+{
+  struct uk_attempts *attempts = &search->access->attempts;
+  if (search->logins->count == 0)
+    return (struct uk_access_result){UK_ACCESS_REFUSED, NULL};
+  if (try_each(search, search_remembered) == UK_PASSWORD_RIGHT)
+    return (struct uk_access_result){UK_ACCESS_GRANTED, search->found};
+  if (uk_attempts_take(attempts, search->client, uk_clock_monotonic()) > 0)
+    return (struct uk_access_result){UK_ACCESS_LATER, NULL};
+  const struct uk_access_result result = try_attempt(search);
+  if (result.outcome != UK_ACCESS_REFUSED)
+    uk_attempts_give_back(attempts, search->client);
+  return result;
+}
+
+/* A credential that is granted keeps the reference to the set. */
+struct uk_access_result uk_access_find(struct uk_access *access, const struct uk_logins *logins,
+                                       const struct uk_client_address *client)
 {
   struct uk_credentials *credentials = current(access);
-  enum uk_password_match match = UK_PASSWORD_WRONG;
-  *credential = NULL;
-  for (int slow = 0; slow < 2 && match == UK_PASSWORD_WRONG; slow++) {
-    for (unsigned i = 0; i < logins->count && match == UK_PASSWORD_WRONG; i++) {
-      const struct uk_login *login = &logins->all[i];
-      const struct uk_credential *user = uk_credentials_user(credentials, login->username);
-      if (slow)
-        match = match_slow(access, credentials, user, login->password);
-      else if (user != NULL)
-        match = match_known(access, user, login->password);
-      *credential = match == UK_PASSWORD_RIGHT ? user : NULL;
-    }
-  }
-  if (match == UK_PASSWORD_RIGHT)
-    return UK_ACCESS_GRANTED; /* with the reference to the set */
-  uk_credentials_release(credentials);
-  return match == UK_PASSWORD_WRONG ? UK_ACCESS_REFUSED : UK_ACCESS_NO_MEMORY;
+  const struct uk_client_address network = uk_client_address_network(client);
+  struct search search = {access, credentials, logins, &network, NULL};
+  const struct uk_access_result result = find(&search);
+  if (result.outcome != UK_ACCESS_GRANTED)
+    uk_credentials_release(credentials);
+  return result;
 }
 
 void uk_access_release(const struct uk_credential *credential)

@@ -4,6 +4,7 @@
 #define UK_ACCESS_H
 
 #include "server/access/credentials.h"
+#include "server/request/client_address.h"
 
 struct uk_access;
 
@@ -33,12 +34,21 @@ enum uk_error uk_access_add(struct uk_access *access,
 enum uk_access_outcome {
   UK_ACCESS_GRANTED,
   UK_ACCESS_REFUSED,
+  UK_ACCESS_LATER,    /* not looked at: the address has tried too often, or others are first */
   UK_ACCESS_NO_MEMORY /* it is not known whether the login is right */
 };
 
-/* Finds the credential of the first login that is right. The caller releases it. */
-enum uk_access_outcome uk_access_find(struct uk_access *access, const struct uk_logins *logins,
-                                      const struct uk_credential **credential);
+struct uk_access_result {
+  enum uk_access_outcome outcome;
+  const struct uk_credential *credential; /* if granted; the caller releases it */
+};
+
+/* Finds the credential of the first login that is right. A login that was right before from the
+ * same address is granted at once, whatever else that address tries. Of the others an address has
+ * UK_ATTEMPTS_AT_ONCE that are wrong, and then one a second. One thread at a time computes slow
+ * hashes, so that the others serve those who need none. */
+struct uk_access_result uk_access_find(struct uk_access *access, const struct uk_logins *logins,
+                                       const struct uk_client_address *client);
 
 /* NULL is allowed. */
 void uk_access_release(const struct uk_credential *credential);

@@ -8,7 +8,7 @@
 enum {
   WAYS = 8, /* entries that share a place: the one that was not used for longest gives way */
   SETS = UK_LOGIN_CACHE_ENTRIES / WAYS,
-  TEXT_MAX = 64 + UK_PASSWORD_HASH_SIZE + UK_PASSWORD_SIZE
+  TEXT_MAX = 64 + UK_LOGIN_PLACE_MAX + UK_PASSWORD_HASH_SIZE + UK_PASSWORD_SIZE
 };
 
 struct entry {

@@ -6,7 +6,7 @@
 
 #include "server/access/password_hash.h"
 
-enum { UK_LOGIN_CACHE_ENTRIES = 1 << 16 };
+enum { UK_LOGIN_CACHE_ENTRIES = 1 << 16, UK_LOGIN_PLACE_MAX = 300 };
 
 struct uk_login_cache;
 
@@ -14,8 +14,8 @@ struct uk_login_cache;
 struct uk_login_cache *uk_login_cache_new(void);
 void uk_login_cache_free(struct uk_login_cache *cache); /* NULL is allowed */
 
-/* Whether it was noted that the password has this hash, for this `place`: any bytes. An entry goes
- * when others need its room. */
+/* Whether it was noted that the password has this hash, for this `place`: up to UK_LOGIN_PLACE_MAX
+ * bytes. An entry goes when others need its room. */
 bool uk_login_cache_has(struct uk_login_cache *cache, struct uk_slice place, const char *hash,
                         struct uk_slice password);
 void uk_login_cache_note(struct uk_login_cache *cache, struct uk_slice place, const char *hash,

@@ -198,18 +198,31 @@ static bool refuse_login(struct uk_request *request)
   return false;
 }
 
+/* It has not been looked at: right or wrong, it may come again. */
+static bool delay_login(struct uk_request *request)
+{
+  uk_repeated_log(&request->server->delayed_logins, uk_clock_monotonic(),
+                  "a login was delayed (429), after wrong ones from the same address or many new "
+                  "ones at once");
+  uk_request_error(request, UK_E_TOO_MANY, "too many logins: try again later");
+  return false;
+}
+
 /* Finds who sent the request. */
 static bool authenticate(struct uk_request *request)
 {
   struct uk_logins logins;
   read_logins(request, &logins);
-  const enum uk_access_outcome outcome =
-    uk_access_find(request->server->access, &logins, &request->credential);
+  const struct uk_access_result result =
+    uk_access_find(request->server->access, &logins, &request->client);
+  request->credential = result.credential;
   uk_logins_wipe(&logins);
-  if (outcome == UK_ACCESS_GRANTED || routes[request->endpoint].open)
+  if (result.outcome == UK_ACCESS_GRANTED || routes[request->endpoint].open)
     return true;
-  if (outcome == UK_ACCESS_REFUSED)
+  if (result.outcome == UK_ACCESS_REFUSED)
     return refuse_login(request);
+  if (result.outcome == UK_ACCESS_LATER)
+    return delay_login(request);
   uk_request_error(request, UK_E_NO_MEMORY, NULL);
   return false;
 }

@@ -16,6 +16,7 @@ struct uk_server {
   struct uk_cors *cors;
   struct uk_http *http;
   struct uk_repeated refused_logins;
+  struct uk_repeated delayed_logins;
   struct uk_repeated hang_ups; /* SIGHUP without anything to read again */
   size_t max_message_bytes;
   struct uk_budget memory; /* of the requests in hand; outlives those that end late */

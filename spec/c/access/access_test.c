@@ -1,9 +1,10 @@
-/* for: access.c, login_cache.c, server_reload.c
+/* for: access.c, login_cache.c, attempts.c, server_reload.c
  *
  * Which credential a login gets, and how the file takes effect. The thread that looks at the file
  * sees a clock of this program, so that a second passes when a test says so. */
 #include "server/access/access.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -13,6 +14,7 @@
 #include "check.h"
 #include "common/clock.h"
 #include "fault.h"
+#include "server/access/attempts.h"
 #include "server/access/login_cache.h"
 #include "server/api/server_state.h"
 #include "server/server.h"
@@ -62,19 +64,45 @@ static enum uk_error open_access(const char *username, const char *password, con
   return uk_access_open(&access_, &options, message, sizeof message);
 }
 
-static bool grants(const char *username, const char *password)
+static struct uk_client_address address(unsigned char last)
+{
+  return (struct uk_client_address){
+    .internet = true,
+    .bytes = {[10] = 0xff, [11] = 0xff, [12] = 192, [13] = 0, [14] = 2, [15] = last}};
+}
+
+static struct uk_access_result find(const char *username, const char *password,
+                                    const struct uk_client_address *client)
 {
   struct uk_logins logins;
-  const struct uk_credential *found;
   uk_logins_init(&logins);
   uk_logins_add(&logins, uk_slice_text(username), uk_slice_text(password));
-  const enum uk_access_outcome outcome = uk_access_find(access_, &logins, &found);
-  CHECK(outcome != UK_ACCESS_NO_MEMORY);
-  CHECK((outcome == UK_ACCESS_GRANTED) == (found != NULL));
-  if (found != NULL)
-    CHECK_EQ_SLICE(uk_credential_username(found), username);
-  uk_access_release(found);
-  return outcome == UK_ACCESS_GRANTED;
+  return uk_access_find(access_, &logins, client);
+}
+
+static enum uk_access_outcome try_from(unsigned char last, const char *username,
+                                       const char *password)
+{
+  const struct uk_client_address client = address(last);
+  const struct uk_access_result result = find(username, password, &client);
+  CHECK((result.outcome == UK_ACCESS_GRANTED) == (result.credential != NULL));
+  if (result.credential != NULL)
+    CHECK_EQ_SLICE(uk_credential_username(result.credential), username);
+  uk_access_release(result.credential);
+  return result.outcome;
+}
+
+/* Each from another address of IPv6, so that none has tried too often. */
+static bool grants(const char *username, const char *password)
+{
+  static unsigned number;
+  struct uk_client_address client = {.internet = true};
+  number++;
+  memcpy(client.bytes, &number, sizeof number);
+  const struct uk_access_result result = find(username, password, &client);
+  CHECK(result.outcome == UK_ACCESS_GRANTED || result.outcome == UK_ACCESS_REFUSED);
+  uk_access_release(result.credential);
+  return result.outcome == UK_ACCESS_GRANTED;
 }
 
 static void both_kinds_of_credentials_work(void)
@@ -149,14 +177,12 @@ static void a_reload_is_whole_or_nothing(void)
 /* Who was granted something keeps it until the end of the request. */
 static void a_found_credential_outlives_its_set(void)
 {
-  const struct uk_credential *found;
-  struct uk_logins logins;
+  const struct uk_client_address client = address(1);
   const long before = fault_live();
   put(FAST_ROW("one"));
   CHECK_EQ_INT(open_access(NULL, NULL, path), UK_OK);
-  uk_logins_init(&logins);
-  uk_logins_add(&logins, uk_slice_text("one"), uk_slice_text("abc"));
-  CHECK_EQ_INT(uk_access_find(access_, &logins, &found), UK_ACCESS_GRANTED);
+  const struct uk_credential *found = find("one", "abc", &client).credential;
+  REQUIRE(found != NULL);
   put(FAST_ROW("two"));
   CHECK_EQ_INT(uk_access_reload(access_, message, sizeof message), UK_OK);
   CHECK_EQ_SLICE(uk_credential_username(found), "one");
@@ -229,6 +255,132 @@ static void forgets_the_oldest(void)
   uk_login_cache_free(cache);
 }
 
+/* Wrong logins of an address are counted; a right one is not, nor is a request without any. */
+static void wrong_logins_are_slowed_by_address(void)
+{
+  const struct uk_client_address one = address(1);
+  struct uk_logins none;
+  atomic_store(&now, 0);
+  put(FAST_ROW("fast") SLOW_ROW("slow"));
+  CHECK_EQ_INT(open_access("me", "p", path), UK_OK);
+  uk_logins_init(&none);
+  for (int i = 0; i < 30; i++) {
+    CHECK_EQ_INT(try_from(1, "slow", "abc"), UK_ACCESS_GRANTED);
+    CHECK_EQ_INT(uk_access_find(access_, &none, &one).outcome, UK_ACCESS_REFUSED);
+  }
+  static const char *const users[] = {"me", "fast", "slow", "nobody"};
+  for (int i = 0; i < 10; i++)
+    CHECK_EQ_INT(try_from(1, users[i % 4], "x"), UK_ACCESS_REFUSED);
+  for (int i = 0; i < 10; i++)
+    CHECK_EQ_INT(try_from(1, users[i % 4], "x"), UK_ACCESS_LATER);
+  /* Not even a right one tells a guesser anything; who was right before is not slowed. */
+  CHECK_EQ_INT(try_from(1, "me", "p"), UK_ACCESS_LATER);
+  CHECK_EQ_INT(try_from(1, "fast", "abc"), UK_ACCESS_LATER);
+  CHECK_EQ_INT(try_from(1, "slow", "abc"), UK_ACCESS_GRANTED);
+  CHECK_EQ_INT(try_from(2, "me", "x"), UK_ACCESS_REFUSED);
+  CHECK_EQ_INT(try_from(2, "me", "p"), UK_ACCESS_GRANTED);
+  atomic_fetch_add(&now, UK_ATTEMPTS_INTERVAL - 1);
+  CHECK_EQ_INT(try_from(1, "me", "x"), UK_ACCESS_LATER);
+  atomic_fetch_add(&now, 1);
+  CHECK_EQ_INT(try_from(1, "me", "x"), UK_ACCESS_REFUSED);
+  CHECK_EQ_INT(try_from(1, "me", "x"), UK_ACCESS_LATER);
+  atomic_fetch_add(&now, UK_ATTEMPTS_INTERVAL);
+  CHECK_EQ_INT(try_from(1, "me", "p"), UK_ACCESS_GRANTED); /* and is given back */
+  CHECK_EQ_INT(try_from(1, "fast", "abc"), UK_ACCESS_GRANTED);
+  CHECK_EQ_INT(try_from(1, "fast", "x"), UK_ACCESS_REFUSED);
+  for (int i = 0; i < 3; i++) {
+    CHECK_EQ_INT(try_from(1, "me", "p"), UK_ACCESS_GRANTED);
+    CHECK_EQ_INT(try_from(1, "fast", "abc"), UK_ACCESS_GRANTED);
+    CHECK_EQ_INT(try_from(1, "fast", "x"), UK_ACCESS_LATER);
+  }
+  uk_access_close(access_);
+}
+
+/* What was right before is forgotten when the secret changes, and only then. */
+static void a_changed_secret_is_not_remembered(void)
+{
+  put(FAST_ROW("one") SLOW_ROW("two") FAST_ROW("three"));
+  CHECK_EQ_INT(open_access(NULL, NULL, path), UK_OK);
+  static const char *const users[] = {"one", "two", "three"};
+  for (int i = 0; i < 3; i++)
+    CHECK_EQ_INT(try_from(9, users[i], "abc"), UK_ACCESS_GRANTED);
+  put(ROW("one", "\"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\"")
+        SLOW_ROW("two"));
+  CHECK_EQ_INT(uk_access_reload(access_, message, sizeof message), UK_OK);
+  CHECK_EQ_INT(try_from(9, "one", "abc"), UK_ACCESS_REFUSED);
+  CHECK_EQ_INT(try_from(9, "three", "abc"), UK_ACCESS_REFUSED);
+  CHECK_EQ_INT(try_from(9, "two", "abc"), UK_ACCESS_GRANTED);
+  CHECK_EQ_INT(try_from(9, "one", ""), UK_ACCESS_GRANTED);
+  uk_access_close(access_);
+}
+
+/* One right password is not another user's, and one of two secrets is not the other. */
+static void remembers_for_each_user(void)
+{
+  put(ROW("a", "\"" FAST_ABC "\",\"" SLOW_ABC "\"")
+        ROW("b", "\"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\""));
+  CHECK_EQ_INT(open_access("me", "secret", path), UK_OK);
+  CHECK_EQ_INT(access_rig_add(access_, "you", "other", UK_PERMIT_FULL, "*"), UK_OK);
+  for (int i = 0; i < 2; i++) {
+    CHECK_EQ_INT(try_from(9, "me", "secret"), UK_ACCESS_GRANTED);
+    CHECK_EQ_INT(try_from(9, "you", "secret"), UK_ACCESS_REFUSED);
+    CHECK_EQ_INT(try_from(9, "a", "abc"), UK_ACCESS_GRANTED);
+    CHECK_EQ_INT(try_from(9, "b", "abc"), UK_ACCESS_REFUSED);
+  }
+  uk_access_close(access_);
+}
+
+/* The table has a bound; the addresses that have tried most stay. */
+static void attempts_are_bounded(void)
+{
+  struct uk_attempts *attempts = calloc(1, sizeof *attempts);
+  REQUIRE(attempts != NULL && uk_attempts_init(attempts));
+  struct uk_client_address guesser = address(1), other = {.internet = true};
+  for (int i = 0; i < UK_ATTEMPTS_AT_ONCE; i++)
+    CHECK_EQ_INT(uk_attempts_take(attempts, &guesser, 0), 0);
+  for (unsigned i = 0; i < 4 * UK_ATTEMPTS_ADDRESSES; i++) {
+    memcpy(other.bytes, &i, sizeof i);
+    CHECK_EQ_INT(uk_attempts_take(attempts, &other, 0), 0);
+  }
+  CHECK_EQ_INT(uk_attempts_take(attempts, &guesser, 0), UK_ATTEMPTS_INTERVAL);
+  CHECK_EQ_INT(uk_attempts_take(attempts, &guesser, 1), UK_ATTEMPTS_INTERVAL - 1);
+  uk_attempts_give_back(attempts, &guesser);
+  CHECK_EQ_INT(uk_attempts_take(attempts, &guesser, 1), 0);
+  CHECK(uk_attempts_take(attempts, &guesser, 1) > 0);
+  CHECK_EQ_INT(uk_attempts_take(attempts, &guesser, 1000000), 0);
+  uk_attempts_destroy(attempts);
+  free(attempts);
+}
+
+static void *guess(void *argument)
+{
+  struct uk_client_address client = address((unsigned char)(uintptr_t)argument);
+  unsigned granted = 0;
+  for (int i = 0; i < 50; i++) {
+    const struct uk_access_result result = find(i % 2 == 0 ? "slow" : "fast", "abc", &client);
+    CHECK(result.outcome == UK_ACCESS_GRANTED || result.outcome == UK_ACCESS_LATER);
+    granted += result.outcome == UK_ACCESS_GRANTED;
+    uk_access_release(result.credential);
+  }
+  CHECK(granted >= 25);
+  return NULL;
+}
+
+/* While one thread computes a slow hash, others are told to come later; nobody waits. */
+static void many_threads_log_in(void)
+{
+  pthread_t threads[4];
+  put(FAST_ROW("fast") SLOW_ROW("slow"));
+  CHECK_EQ_INT(open_access(NULL, NULL, path), UK_OK);
+  for (uintptr_t i = 0; i < 4; i++)
+    CHECK_EQ_INT(pthread_create(&threads[i], NULL, guess, (void *)i), 0);
+  for (int i = 0; i < 20; i++)
+    CHECK_EQ_INT(uk_access_reload(access_, message, sizeof message), UK_OK);
+  for (int i = 0; i < 4; i++)
+    pthread_join(threads[i], NULL);
+  uk_access_close(access_);
+}
+
 static void survives_every_failing_allocation(void)
 {
   const long before = fault_live();
@@ -293,6 +445,11 @@ int main(void)
   CHECK_RUN(a_change_takes_effect_by_itself);
   CHECK_RUN(remembers_only_what_was_right);
   CHECK_RUN(forgets_the_oldest);
+  check_run("E6: wrong logins are slowed by address", wrong_logins_are_slowed_by_address);
+  check_run("E6: a changed secret is not remembered", a_changed_secret_is_not_remembered);
+  check_run("E6: remembers for each user", remembers_for_each_user);
+  check_run("E6: attempts are bounded", attempts_are_bounded);
+  check_run("E6: many threads log in", many_threads_log_in);
   CHECK_RUN(survives_every_failing_allocation);
   CHECK_RUN(a_server_reloads_its_credentials);
   unlink(path);

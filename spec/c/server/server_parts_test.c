@@ -266,7 +266,10 @@ static void the_log_gets_its_options(void)
   const struct uk_credential *found;
   uk_logins_init(&logins);
   uk_logins_add(&logins, uk_slice_text("u"), uk_slice_text("p"));
-  CHECK_EQ_INT(uk_access_find(server->access, &logins, &found), UK_ACCESS_GRANTED);
+  const struct uk_client_address client = {0};
+  const struct uk_access_result result = uk_access_find(server->access, &logins, &client);
+  CHECK_EQ_INT(result.outcome, UK_ACCESS_GRANTED);
+  found = result.credential;
   CHECK(found != NULL && uk_credential_holds(found, UK_PERMIT_TOPICS) &&
         uk_credential_admits_all(found));
   uk_access_release(found);
