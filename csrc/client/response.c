@@ -150,8 +150,10 @@ bool uk_response_element(struct uk_response_reader *reader, struct uk_response_o
     return false;
   if (shape != &uk_shape_header)
     reader->element++;
-  if (counts_messages(shape) && reader->messages > 0 && reader->element > reader->messages)
-    return uk_response_counted(reader);
+  if (counts_messages(shape) && reader->messages > 0 && reader->element > reader->messages) {
+    uk_response_counted(reader); /* says so */
+    return false;
+  }
   return want(reader, event, UK_JSON_OBJECT, shape->noun, "an object") &&
          open_object(object, shape);
 }
