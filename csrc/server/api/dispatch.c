@@ -260,6 +260,12 @@ bool uk_dispatch_accept(struct uk_request *request)
          accept_query(request);
 }
 
+struct uk_slice uk_dispatch_user(const struct uk_request *request)
+{
+  return request->credential != NULL ? uk_credential_username(request->credential)
+                                     : (struct uk_slice){0};
+}
+
 /* Answers OPTIONS with the path's methods; http adds the CORS headers. */
 static bool describe_path(struct uk_request *request)
 {

@@ -13,6 +13,9 @@ typedef bool uk_handler(struct uk_request *request);
  * the reply is an error. */
 bool uk_dispatch_accept(struct uk_request *request);
 
+/* The user's name; empty without credentials. Valid until uk_dispatch_end. */
+struct uk_slice uk_dispatch_user(const struct uk_request *request);
+
 /* Call it after the body. Returns as a handler does. */
 bool uk_dispatch_run(struct uk_request *request);
 

@@ -116,7 +116,8 @@ static enum uk_error listen_and_run(struct uk_http *http, const struct uk_http_o
   http->acceptor.listeners = &http->listeners;
   http->acceptor.limit = options->max_connections + SURPLUS_CONNECTIONS;
   if (!uk_hangups_start(&http->hangups, uk_http_on_hangup) ||
-      !uk_receipts_start(&http->receipts, uk_clock_monotonic))
+      !uk_receipts_start(&http->receipts, uk_clock_monotonic) ||
+      !uk_pool_start(&http->pool, options->threads))
     return UK_E_UNAVAILABLE;
   enum uk_error error = uk_listen(&http->listeners, options->listen, message, size);
   if (error == UK_OK && !run(http, options, message, size))
@@ -128,6 +129,7 @@ static enum uk_error listen_and_run(struct uk_http *http, const struct uk_http_o
 static void free_http(struct uk_http *http)
 {
   uk_listen_close(&http->listeners);
+  uk_pool_stop(&http->pool);
   uk_hangups_stop(&http->hangups);
   uk_receipts_free(&http->receipts);
   uk_acceptor_free(&http->acceptor);

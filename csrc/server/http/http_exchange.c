@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-#include "common/gzip.h"
 #include "server/api/dispatch.h"
 #include "server/api/server_state.h"
 #include "server/http/http_lines.h"
@@ -360,112 +359,6 @@ static enum MHD_Result collect(struct uk_exchange *exchange, const char *data, s
   return exchange->abandoned ? MHD_NO : MHD_YES;
 }
 
-static bool unpack(struct uk_exchange *exchange)
-{
-  struct uk_buffer unpacked;
-  uk_buffer_init(&unpacked, exchange->http->max_body_bytes);
-  unpacked.account = exchange->body.account;
-  enum uk_error error = uk_gunzip(&unpacked, uk_buffer_slice(&exchange->body));
-  uk_buffer_free(&exchange->body);
-  exchange->body = unpacked;
-  if (error == UK_E_TOO_LARGE)
-    uk_request_error(&exchange->request, error,
-                     "body: at most %zu bytes expected after decompression",
-                     exchange->http->max_body_bytes);
-  else if (error == UK_E_BAD_REQUEST)
-    uk_request_error(&exchange->request, error, "body: malformed gzip");
-  else if (error != UK_OK)
-    uk_request_error(&exchange->request, error, NULL);
-  if (error != UK_OK)
-    uk_buffer_free(&exchange->body);
-  uk_buffer_trim(&exchange->body);
-  return error == UK_OK;
-}
-
-static bool refuse_stopping(struct uk_exchange *exchange)
-{
-  uk_request_error(&exchange->request, UK_E_UNAVAILABLE, UK_HTTP_STOPPING);
-  uk_request_add_header(&exchange->request, "Connection", "close");
-  return false;
-}
-
-bool uk_exchange_begin(struct uk_exchange *exchange)
-{
-  if (exchange->in_hand)
-    return true;
-  atomic_fetch_add(&exchange->http->in_hand, 1); /* first: the stop counts after it has taken */
-  exchange->in_hand = uk_sockets_begin(&exchange->http->sockets, exchange->socket);
-  if (!exchange->in_hand)
-    atomic_fetch_sub(&exchange->http->in_hand, 1);
-  return exchange->in_hand;
-}
-
-/* Increments the counters before it reads `refusing`, because uk_http_stop sets `refusing` before
- * it reads the counters. The first check only spares uk_http_stop from waiting for late requests.
- */
-static bool enter(struct uk_exchange *exchange)
-{
-  struct uk_http *http = exchange->http;
-  if (atomic_load(&http->refusing) || !uk_exchange_begin(exchange))
-    return refuse_stopping(exchange);
-  atomic_fetch_add(&http->unanswered, 1);
-  atomic_fetch_add(&http->unsent, 1);
-  if (!atomic_load(&http->refusing))
-    return true;
-  atomic_fetch_sub(&http->unanswered, 1);
-  atomic_fetch_sub(&http->unsent, 1);
-  return refuse_stopping(exchange);
-}
-
-/* Runs the handler. True: the reply comes through uk_request_reply, or already has. */
-static bool run(struct uk_exchange *exchange)
-{
-  if (exchange->is_gzip && exchange->body.length > 0 && !unpack(exchange))
-    return false;
-  exchange->request.body = exchange->body.data;
-  exchange->request.body_length = exchange->body.length;
-  if (!enter(exchange))
-    return false;
-  exchange->running = true;
-  if (uk_dispatch_run(&exchange->request))
-    return true;
-  exchange->request.finish = NULL;
-  atomic_fetch_sub(&exchange->http->unanswered, 1);
-  return false;
-}
-
-static enum MHD_Result proceed(struct uk_exchange *exchange)
-{
-  if (exchange->refused || atomic_load(&exchange->state) == UK_REPLIED)
-    return uk_exchange_queue(exchange);
-  if (exchange->running)
-    return MHD_YES;
-  if (!run(exchange) || atomic_load(&exchange->state) == UK_REPLIED)
-    return uk_exchange_queue(exchange);
-  int expected = UK_RUNNING;
-  if (exchange->request.client_gone != NULL)
-    uk_hangups_add(&exchange->http->hangups, exchange->socket, exchange);
-  MHD_suspend_connection(exchange->connection);
-  if (!atomic_compare_exchange_strong(&exchange->state, &expected, UK_SUSPENDED)) {
-    uk_exchange_unwatch(exchange);
-    MHD_resume_connection(exchange->connection);
-  }
-  return MHD_YES;
-}
-
-/* The exchange is not resumed before this has returned, unless this itself leads to the reply. */
-void uk_http_on_hangup(void *owner)
-{
-  struct uk_exchange *exchange = owner;
-  exchange->request.client_gone(&exchange->request);
-}
-
-void uk_exchange_unwatch(struct uk_exchange *exchange)
-{
-  if (exchange->request.client_gone != NULL)
-    uk_hangups_remove(&exchange->http->hangups, exchange->socket, exchange);
-}
-
 /* There is no memory for an exchange: nothing was carried out. Without TLS the client learns it. */
 static enum MHD_Result refuse_without_exchange(const struct uk_http *http,
                                                struct MHD_Connection *connection,
@@ -496,7 +389,7 @@ enum MHD_Result uk_http_on_request(void *context, struct MHD_Connection *connect
   if (!exchange->begun)
     return begin(exchange, method, version);
   if (*upload_size == 0)
-    return proceed(exchange);
+    return uk_exchange_proceed(exchange);
   enum MHD_Result result = collect(exchange, upload, *upload_size);
   *upload_size = 0;
   return result;

@@ -19,6 +19,7 @@ struct uk_exchange {
   struct MHD_Connection *connection;
   int socket;
   atomic_int state;
+  struct uk_pool_job job; /* for a large body; see http_run.c */
   atomic_int owners;
   bool early; /* uk_request_reply_early was called; for the operation's threads */
 
@@ -82,6 +83,10 @@ enum MHD_Result uk_exchange_queue(struct uk_exchange *exchange);
 
 /* The reply says that the client stopped sending before the body was complete. */
 void uk_exchange_refuse_cut_off(struct uk_exchange *exchange);
+
+/* http_run: the request has arrived: runs its handler, and sends the reply or waits for it. Called
+ * again after each resume. */
+enum MHD_Result uk_exchange_proceed(struct uk_exchange *exchange);
 
 /* Takes the request in hand, once. False: the server stops, and has refused it already. */
 bool uk_exchange_begin(struct uk_exchange *exchange);

@@ -10,6 +10,7 @@
 #include "server/http/http.h"
 #include "server/http/http_hangup.h"
 #include "server/http/http_acceptor.h"
+#include "server/http/http_pool.h"
 #include "server/http/http_receipts.h"
 #include "server/http/http_sockets.h"
 #include "server/http/listen.h"
@@ -29,6 +30,7 @@ struct uk_http {
   struct uk_acceptor acceptor; /* counts the open connections, too */
   struct uk_hangups hangups;   /* clients of suspended connections */
   struct uk_sockets sockets;
+  struct uk_pool pool;         /* reads large bodies */
   struct uk_receipts receipts; /* of replies that were written */
   struct uk_proxies proxies;
   struct uk_alarm unforwarded; /* a proxy that names no client; never cleared */
@@ -49,7 +51,7 @@ struct uk_http {
   atomic_int unsent;        /* requests passed to a handler whose reply is not completely written */
   atomic_int in_hand;       /* see uk_exchange_begin; until the reply is written */
   atomic_int begun;         /* requests whose first line has been read, and that have not ended */
-  atomic_int resuming;      /* threads inside MHD_resume_connection */
+  atomic_int resuming;      /* threads inside MHD_resume_connection, and jobs of the pool */
 
   /* During the start: receives the library's messages on the starting thread. */
   pthread_t starter;

@@ -1,4 +1,4 @@
-/* for: http_exchange.c
+/* for: http_run.c
  *
  * Requests that arrive while the server begins to stop. The test includes the file, and so stands
  * in front of its loads: it chooses the moment at which the server begins to refuse. */
@@ -14,7 +14,7 @@ static void before_load(const volatile void *object);
 #define atomic_load(object)                                                                        \
   (before_load(object), atomic_load_explicit(object, memory_order_seq_cst))
 
-#include "server/http/http_exchange.c"
+#include "server/http/http_run.c"
 
 #define HEAD "Host: x\r\nAuthorization: Basic ZnVsbDpw\r\n" /* full:p */
 #define GET_TOPICS "GET /topics HTTP/1.1\r\n" HEAD "\r\n"

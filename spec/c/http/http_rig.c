@@ -25,6 +25,7 @@ bool http_rig_open_within(struct http_rig *rig, const struct uk_engine_methods *
                                           .max_body_bytes = HTTP_RIG_BODY_MAX};
   bool good = rig->server.access != NULL &&
               access_rig_add(rig->server.access, "full", "p", UK_PERMIT_FULL, "*") == UK_OK &&
+              access_rig_add(rig->server.access, "other", "p", UK_PERMIT_FULL, "*") == UK_OK &&
               uk_http_start(&rig->server.http, &options, message, sizeof message) == UK_OK &&
               uk_http_accept(rig->server.http, message, sizeof message) == UK_OK;
   if (!good)

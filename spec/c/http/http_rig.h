@@ -11,8 +11,8 @@ struct http_rig {
   struct uk_engine engine;
 };
 
-/* Starts a server with one user, "full" with the password "p". False: it failed; http_rig_close
- * frees what there is. */
+/* Starts a server with the users "full" and "other", who may do everything, with the password "p".
+ * False: it failed; http_rig_close frees what there is. */
 bool http_rig_open(struct http_rig *rig, const struct uk_engine_methods *methods);
 /* The same, with so many bytes for all requests. */
 bool http_rig_open_within(struct http_rig *rig, const struct uk_engine_methods *methods,

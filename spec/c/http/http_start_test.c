@@ -140,11 +140,11 @@ static void says_what_the_library_says_first(void)
 }
 
 /* Whatever the system refuses, nothing remains. */
-static void a_start_needs_descriptors_and_a_thread(void)
+static void a_start_needs_descriptors_and_threads(void)
 {
   static const struct {
     int eventfds, epolls, threads;
-  } rows[] = {{1, 0, 0}, {2, 0, 0}, {0, 1, 0}, {0, 0, 1}};
+  } rows[] = {{1, 0, 0}, {2, 0, 0}, {0, 1, 0}, {0, 0, 1}, {0, 0, 2}, {0, 0, 3}};
   has_daemon = true;
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
     eventfds_left = rows[i].eventfds;
@@ -204,7 +204,7 @@ static void a_probe_that_cannot_start_leaves_nothing(void)
 int main(void)
 {
   CHECK_RUN(says_what_the_library_says_first);
-  CHECK_RUN(a_start_needs_descriptors_and_a_thread);
+  CHECK_RUN(a_start_needs_descriptors_and_threads);
   CHECK_RUN(a_start_needs_memory);
   CHECK_RUN(accepting_needs_a_thread);
   CHECK_RUN(a_probe_that_cannot_start_leaves_nothing);
