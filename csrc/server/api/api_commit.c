@@ -1,11 +1,18 @@
 /* commit, committed, delete-consumer: a group's committed offsets and its instances. */
 #include "server/api/api_batch.h"
+#include "server/api/api_group.h"
 
 static void finish_commit(struct uk_request *request)
 {
   const struct uk_commit *commit = request->operation;
   uk_api_finish_success(request);
   uk_api_explain_conflict(request, &commit->acknowledgement);
+}
+
+static void submit_commit(struct uk_request *request)
+{
+  struct uk_engine *engine = uk_api_engine(request);
+  engine->methods->commit(engine, request->operation);
 }
 
 /* An empty array commits nothing, and without an acknowledgement the engine has nothing to do. An
@@ -34,10 +41,8 @@ bool uk_api_commit(struct uk_request *request)
   commit->count = list.count;
   if (commit->offsets == NULL || !uk_api_ask(request, &acknowledgement))
     return false;
-  struct uk_engine *engine = uk_api_engine(request);
   uk_request_drop_input(request, false);
-  engine->methods->commit(engine, commit);
-  return true;
+  return uk_api_with_group(request, submit_commit);
 }
 
 static void finish_committed(struct uk_request *request)
@@ -77,6 +82,12 @@ static void finish_delete_consumer(struct uk_request *request)
   uk_api_explain_conflict(request, &operation->acknowledgement);
 }
 
+static void submit_deletion(struct uk_request *request)
+{
+  struct uk_engine *engine = uk_api_engine(request);
+  engine->methods->delete_consumer(engine, request->operation);
+}
+
 bool uk_api_delete_consumer(struct uk_request *request)
 {
   if (!uk_api_check_group(request))
@@ -88,8 +99,6 @@ bool uk_api_delete_consumer(struct uk_request *request)
     return false;
   operation->group = request->parameters[0];
   operation->instance = request->parameters[1];
-  struct uk_engine *engine = uk_api_engine(request);
   uk_request_drop_input(request, false);
-  engine->methods->delete_consumer(engine, operation);
-  return true;
+  return uk_api_with_group(request, submit_deletion);
 }

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "server/api/api_batch.h"
+#include "server/api/api_group.h"
 #include "server/api/api_read.h"
 #include "server/access/credentials.h"
 
@@ -98,6 +99,12 @@ static void finish(struct uk_request *request)
   uk_api_add_skipped(request, &call->consume, call->skipped);
 }
 
+static void submit(struct uk_request *request)
+{
+  struct uk_engine *engine = uk_api_engine(request);
+  engine->methods->consume(engine, request->operation);
+}
+
 /* GET /consume/{group}/{instance}/{topic} and /consume/{group}/{instance} */
 bool uk_api_consume(struct uk_request *request)
 {
@@ -117,9 +124,7 @@ bool uk_api_consume(struct uk_request *request)
     return false;
   if (!uk_api_follow(request, &call->consume))
     return false;
-  struct uk_engine *engine = uk_api_engine(request);
   request->client_gone = uk_api_read_client_gone;
   uk_request_drop_input(request, false);
-  engine->methods->consume(engine, &call->consume);
-  return true;
+  return uk_api_with_group(request, submit);
 }
