@@ -155,6 +155,95 @@ describe("TLS", function()
     end)
   end
 
+  -- Whether openssl can complete a handshake.
+  local function shakes_hands(words)
+    local status = shell.run(("openssl s_client -connect %s %s </dev/null"):format(
+      server.url:match "//(.*)$", words))
+    return status == 0
+  end
+
+  for words, accepted in pairs {
+    ["-tls1_3"] = true,
+    ["-tls1_2"] = true,
+    ["-tls1_2 -cipher ECDHE-RSA-AES128-GCM-SHA256"] = true,
+    ["-tls1_2 -cipher ECDHE-RSA-CHACHA20-POLY1305"] = true,
+    ["-tls1_1 -cipher ALL:@SECLEVEL=0"] = false,
+    ["-tls1 -cipher ALL:@SECLEVEL=0"] = false,
+    ["-tls1_2 -cipher AES128-GCM-SHA256:AES256-GCM-SHA384"] = false,
+    ["-tls1_2 -cipher ECDHE-RSA-AES128-SHA:ECDHE-RSA-AES256-SHA384"] = false,
+    ["-tls1_2 -cipher DHE-RSA-AES128-GCM-SHA256"] = false,
+  } do
+    it(("E5: %s openssl s_client %s"):format(accepted and "accepts" or "refuses", words), function()
+      assert.equal(accepted, shakes_hands(words))
+    end)
+  end
+
+  it("E5: admits what tls_priorities names, and says what it does not understand", function()
+    local options = { tls_cert = cert, tls_key = place .. "/here.key", tls_priorities = "NORMAL" }
+    local other = support.start(options)
+    local status = shell.run(("openssl s_client -connect %s -tls1_2 -cipher AES128-GCM-SHA256 </dev/null"):format(
+      other.url:match "//(.*)$"))
+    assert.equal(0, status)
+    other:stop()
+    local handle, message = require("upstash.kafka.server").start { listen = "127.0.0.1:0", data = folder.name(),
+      username = "u", password = "p", tls_cert = cert, tls_key = place .. "/here.key", tls_priorities = "NORMAL:+X" }
+    assert.is_nil(handle)
+    assert.equal('tls_priorities: not understood from "+X" on (GnuTLS)', message)
+  end)
+
+  it("E5: refuses a key that others may read, and names its mode", function()
+    local key = place .. "/here.key"
+    for mode, refused in pairs { ["0640"] = true, ["0604"] = true, ["0600"] = false, ["0400"] = false } do
+      assert.equal(0, (shell.run("chmod " .. mode .. " " .. key)))
+      local options = { listen = "127.0.0.1:0", data = folder.name(), username = "u", password = "p",
+        tls_cert = cert, tls_key = key }
+      local handle, message = require("upstash.kafka.server").start(options)
+      if handle then handle:stop() end
+      assert.equal(refused, handle == nil)
+      assert.is_true(not refused or message:find("mode " .. mode, 1, true) ~= nil, message)
+      folder.remove(options.data)
+    end
+    assert.equal(0, (shell.run("chmod 0600 " .. key)))
+  end)
+
+  describe("E5: a reload", function()
+    local renewed, own_cert, own_key
+
+    local function copy(from, to)
+      assert.equal(0, (shell.run(("cp %s %s"):format(from, to))))
+    end
+
+    setup(function()
+      own_cert, own_key = certificates.self_signed(place, "reloaded", "IP:127.0.0.1")
+      renewed = { certificates.self_signed(place, "renewed", "IP:127.0.0.1") }
+    end)
+
+    it("replaces the certificate, and open connections stay", function()
+      local first = place .. "/first.pem"
+      copy(own_cert, first)
+      local reloaded = support.start { tls_cert = own_cert, tls_key = own_key }
+      local old = reloaded:client { ca_file = first, retries = 0 }
+      assert(old:topics())
+      copy(renewed[1], own_cert)
+      local done, message = reloaded.handle:reload()
+      assert.is_nil(done) -- the key is still the old one
+      assert.is_truthy(message:find("the key of another certificate", 1, true), message)
+      local before = reloaded:client { ca_file = first, retries = 0 }
+      assert(before:topics())
+      copy(renewed[2], own_key)
+      assert.is_true(reloaded.handle:reload())
+      assert(old:topics())
+      local new = reloaded:client { ca_file = renewed[1], retries = 0 }
+      assert(new:topics())
+      local strange = reloaded:client { ca_file = first, retries = 0 }
+      local result, _, details = strange:topics()
+      assert.is_nil(result)
+      assert.equal("tls_failed", details.code)
+      for _, client in ipairs { old, before, new, strange } do client:close() end
+      reloaded:stop()
+    end)
+  end)
+
   it("names the option if a file is missing or not a certificate", function()
     local start = require("upstash.kafka.server").start
     local options = { listen = "127.0.0.1:0", username = "u", password = "p", data = folder.name() }

@@ -62,6 +62,7 @@ static const struct uk_lua_option rows[] = {ROW(listen, UK_OPTION_TEXT, false),
                                             SLOT(behind_proxy, BEHIND_PROXY),
                                             ROW(tls_cert, UK_OPTION_TEXT, false),
                                             ROW(tls_key, UK_OPTION_TEXT, false),
+                                            ROW(tls_priorities, UK_OPTION_TEXT, false),
                                             {.name = NULL}};
 
 static void read_lists(lua_State *L, struct uk_server_options *options,

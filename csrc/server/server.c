@@ -15,7 +15,6 @@
 #include "server/server.h"
 
 enum {
-  PEM_BYTES = 1 << 20,
   THREADS_MAX = 64,
   THREADS_DEFAULT_MAX = 8,
   CONNECTIONS_MAX = 1000000,
@@ -85,6 +84,10 @@ static enum uk_error check_texts(const struct uk_server_options *options, char *
              options->tls_cert == NULL ? "tls_cert" : "tls_key");
     return UK_E_BAD_REQUEST;
   }
+  if (options->tls_priorities != NULL && options->tls_cert == NULL) {
+    snprintf(message, size, "tls_priorities: valid only together with tls_cert and tls_key");
+    return UK_E_BAD_REQUEST;
+  }
   return UK_OK;
 }
 
@@ -114,34 +117,6 @@ static enum uk_error check_numbers(const struct uk_server_options *options, char
       return UK_E_BAD_REQUEST;
     }
   }
-  return UK_OK;
-}
-
-/* Reads a PEM file into `*text`, which the caller frees; NULL if `path` is NULL. */
-static enum uk_error read_pem(char **text, const char *option, const char *path, char *message,
-                              size_t size)
-{
-  *text = NULL;
-  if (path == NULL)
-    return UK_OK;
-  errno = 0; /* reading an empty file sets none */
-  FILE *file = fopen(path, "re");
-  char *bytes = file != NULL ? malloc(PEM_BYTES + 1) : NULL;
-  size_t length = bytes != NULL ? fread(bytes, 1, PEM_BYTES + 1, file) : 0;
-  bool good = length > 0 && length <= PEM_BYTES && !ferror(file);
-  if (!good)
-    snprintf(message, size, "%s: %s: %s", option, path,
-             length > PEM_BYTES ? "larger than 1 MiB"
-             : errno != 0       ? strerror(errno)
-                                : "empty");
-  if (file != NULL)
-    fclose(file);
-  if (!good) {
-    free(bytes);
-    return UK_E_BAD_REQUEST;
-  }
-  bytes[length] = '\0';
-  *text = bytes;
   return UK_OK;
 }
 
@@ -216,10 +191,6 @@ static unsigned default_threads(void)
 static enum uk_error start_http(struct uk_server *server, const struct uk_server_options *options,
                                 char *message, size_t size)
 {
-  char *cert = NULL, *key = NULL;
-  enum uk_error error = read_pem(&cert, "tls_cert", options->tls_cert, message, size);
-  if (error == UK_OK)
-    error = read_pem(&key, "tls_key", options->tls_key, message, size);
   struct uk_http_options http = {
     .server = server,
     .listen = options->listen,
@@ -227,15 +198,14 @@ static enum uk_error start_http(struct uk_server *server, const struct uk_server
     .max_connections = (unsigned)options->max_connections,
     .max_header_bytes = (size_t)options->max_header_bytes,
     .max_body_bytes = (size_t)options->max_body_bytes,
-    .tls_cert = cert,
-    .tls_key = key,
+    .tls_cert = options->tls_cert,
+    .tls_key = options->tls_key,
+    .tls_priorities = options->tls_priorities,
   };
-  if (error == UK_OK)
-    error = uk_proxies_read(&http.proxies, options->proxies, options->proxy_count, message, size);
+  enum uk_error error =
+    uk_proxies_read(&http.proxies, options->proxies, options->proxy_count, message, size);
   if (error == UK_OK)
     error = uk_http_start(&server->http, &http, message, size);
-  free(cert);
-  free(key);
   if (error == UK_OK &&
       asprintf(&server->url, "%s://%s", options->tls_cert != NULL ? "https" : "http",
                uk_http_address(server->http)) < 0) {

@@ -39,6 +39,7 @@ struct uk_server_options {
   size_t proxy_count;
   const char *tls_cert; /* PEM files; both or neither */
   const char *tls_key;
+  const char *tls_priorities; /* in GnuTLS's words; NULL: see http/http_certificate.h */
 };
 
 void uk_server_options_default(struct uk_server_options *options);

@@ -2,6 +2,7 @@
 
 #include "common/clock.h"
 #include "server/api/server_state.h"
+#include "server/http/http.h"
 #include "server/server.h"
 #include "server/server_signals.h"
 #include "server/watch/error_log.h"
@@ -16,6 +17,21 @@ static enum uk_error reload_credentials(struct uk_server *server, char *message,
   return uk_access_reload(server->access, message, size);
 }
 
+static bool has_certificate(const struct uk_server *server)
+{
+  return server->http != NULL && uk_http_has_certificate(server->http);
+}
+
+/* The certificate logs nothing itself. */
+static enum uk_error reload_certificate(struct uk_server *server, char *message, size_t size)
+{
+  const enum uk_error error = uk_http_reload_certificate(server->http, message, size);
+  if (error != UK_OK)
+    uk_error_log("the TLS certificate of before stays in use: %s",
+                 message[0] != '\0' ? message : uk_error_text(error));
+  return error;
+}
+
 /* What can be read again. `reload` logs why it fails, and changes nothing then. */
 static const struct {
   const char *name;
@@ -23,6 +39,7 @@ static const struct {
   enum uk_error (*reload)(struct uk_server *server, char *message, size_t size);
 } parts[] = {
   {"credentials", has_credentials, reload_credentials},
+  {"TLS certificate and key", has_certificate, reload_certificate},
 };
 
 /* Returns the first error. `used` is the number of parts that there are. Each that was read again

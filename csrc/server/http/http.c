@@ -6,6 +6,7 @@
 
 #include "common/thread.h"
 #include "common/clock.h"
+#include "server/http/http_certificate.h"
 #include "server/http/http_lines.h"
 #include "server/http/http_private.h"
 #include "server/http/http_refusal.h"
@@ -56,17 +57,17 @@ static int strictness(const struct uk_http *http)
   return 1;
 }
 
+static const char *priorities_of(const struct uk_http_options *options)
+{
+  return options->tls_priorities != NULL ? options->tls_priorities : UK_TLS_PRIORITIES;
+}
+
 static struct MHD_Daemon *start_daemon(struct uk_http *http, const struct uk_http_options *options)
 {
   const unsigned pool = options->threads > 1 ? options->threads : 0;
   /* The acceptor limits them. The library would divide them by the threads, and close what is more
    * without an answer. */
   const unsigned connections = http->acceptor.limit * (pool > 0 ? pool : 1);
-  struct MHD_OptionItem tls[] = {
-    {MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)(uintptr_t)options->tls_cert},
-    {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)options->tls_key},
-    {MHD_OPTION_END, 0, NULL},
-  };
   const size_t memory = options->max_header_bytes + UK_HTTP_REPLY_ROOM;
   const unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_NO_LISTEN_SOCKET |
                          MHD_ALLOW_SUSPEND_RESUME | MHD_USE_TURBO | MHD_USE_ERROR_LOG |
@@ -83,7 +84,9 @@ static struct MHD_Daemon *start_daemon(struct uk_http *http, const struct uk_htt
                           MHD_OPTION_URI_LOG_CALLBACK, uk_http_on_uri, (void *)http,         //
                           MHD_OPTION_NOTIFY_CONNECTION, uk_http_on_connection, (void *)http, //
                           MHD_OPTION_NOTIFY_COMPLETED, uk_http_on_completed, (void *)http,   //
-                          http->tls ? MHD_OPTION_ARRAY : MHD_OPTION_END, tls, MHD_OPTION_END);
+                          http->tls ? MHD_OPTION_HTTPS_CERT_CALLBACK2 : MHD_OPTION_END,      //
+                          uk_certificate_retrieve,                                           //
+                          MHD_OPTION_HTTPS_PRIORITIES, priorities_of(options), MHD_OPTION_END);
 }
 
 /* Blocks signals in the library's threads: the program's own threads handle them. */
@@ -103,9 +106,20 @@ static bool run(struct uk_http *http, const struct uk_http_options *options, cha
   complaint[strcspn(complaint, "\n")] = '\0';
   if (http->daemon != NULL)
     return true;
-  snprintf(message, size, "%s: %s", http->tls ? "tls_cert, tls_key" : "threads",
+  snprintf(message, size, "threads: %s",
            complaint[0] != '\0' ? complaint : "the HTTP server could not be started");
   return false;
+}
+
+static enum uk_error open_certificate(struct uk_http *http, const struct uk_http_options *options,
+                                      char *message, size_t size)
+{
+  if (!http->tls)
+    return UK_OK;
+  enum uk_error error = uk_tls_check_priorities(priorities_of(options), message, size);
+  return error == UK_OK ? uk_certificate_open(&http->certificate, options->tls_cert,
+                                              options->tls_key, message, size)
+                        : error;
 }
 
 static enum uk_error listen_and_run(struct uk_http *http, const struct uk_http_options *options,
@@ -119,7 +133,9 @@ static enum uk_error listen_and_run(struct uk_http *http, const struct uk_http_o
       !uk_receipts_start(&http->receipts, uk_clock_monotonic) ||
       !uk_pool_start(&http->pool, options->threads))
     return UK_E_UNAVAILABLE;
-  enum uk_error error = uk_listen(&http->listeners, options->listen, message, size);
+  enum uk_error error = open_certificate(http, options, message, size);
+  if (error == UK_OK)
+    error = uk_listen(&http->listeners, options->listen, message, size);
   if (error == UK_OK && !run(http, options, message, size))
     error = UK_E_UNAVAILABLE;
   http->acceptor.daemon = http->daemon;
@@ -134,6 +150,7 @@ static void free_http(struct uk_http *http)
   uk_receipts_free(&http->receipts);
   uk_acceptor_free(&http->acceptor);
   uk_sockets_free(&http->sockets);
+  uk_certificate_free(http->certificate);
   uk_http_unregister(http);
   free(http);
 }
@@ -173,6 +190,16 @@ enum uk_error uk_http_accept(struct uk_http *http, char *message, size_t size)
     return UK_OK;
   snprintf(message, size, "threads: the system has no resources for another thread");
   return UK_E_UNAVAILABLE;
+}
+
+bool uk_http_has_certificate(const struct uk_http *http)
+{
+  return http->certificate != NULL;
+}
+
+enum uk_error uk_http_reload_certificate(struct uk_http *http, char *message, size_t size)
+{
+  return uk_certificate_reload(http->certificate, message, size);
 }
 
 void uk_http_refuse(struct uk_http *http)

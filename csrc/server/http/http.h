@@ -34,7 +34,8 @@ struct uk_http_options {
   unsigned max_connections;       /* a request on one more is answered with 429 */
   size_t max_header_bytes;        /* request line and headers together; see UK_HTTP_REPLY_ROOM */
   size_t max_body_bytes;          /* applies after decompression too */
-  const char *tls_cert, *tls_key; /* PEM texts, or both NULL */
+  const char *tls_cert, *tls_key; /* PEM files, or both NULL; see http_certificate.h */
+  const char *tls_priorities;     /* in GnuTLS's words; NULL: UK_TLS_PRIORITIES */
   struct uk_proxies proxies;      /* trusted to name their clients */
 };
 
@@ -48,6 +49,12 @@ enum uk_error uk_http_accept(struct uk_http *http, char *message, size_t size);
 
 /* "HOST:PORT" or "unix:PATH", as in a URL. */
 const char *uk_http_address(const struct uk_http *http);
+
+bool uk_http_has_certificate(const struct uk_http *http);
+
+/* Reads the certificate and its key again, for connections that begin from now on. On an error those
+ * of before stay in use, and `message` says why. Precondition: uk_http_has_certificate. */
+enum uk_error uk_http_reload_certificate(struct uk_http *http, char *message, size_t size);
 
 /* From now on answers new requests with 503. */
 void uk_http_refuse(struct uk_http *http);

@@ -16,6 +16,8 @@
 #include "server/http/listen.h"
 #include "server/watch/error_log.h"
 
+struct uk_certificate;
+
 typedef enum MHD_Result uk_queue_response(struct MHD_Connection *connection, unsigned int status,
                                           struct MHD_Response *response);
 
@@ -38,8 +40,9 @@ struct uk_http {
   unsigned max_connections;
   size_t max_header_bytes;
   bool tls;
-  bool lines_are_kept;               /* see http_lines.h */
-  uk_queue_response *queue_response; /* the library's own function; see http_refusal.h */
+  struct uk_certificate *certificate; /* NULL without TLS */
+  bool lines_are_kept;                /* see http_lines.h */
+  uk_queue_response *queue_response;  /* the library's own function; see http_refusal.h */
   char ours, surplus; /* their addresses mark this server's connections: normal, above the limit */
   struct uk_http *next; /* in the list of registered servers; see http_refusal.h */
 

@@ -10,6 +10,7 @@
 
 #include "server/api/cors.h"
 #include "server/api/server_state.h"
+#include "server/http/http_certificate.h"
 #include "server/http/http_headers.h"
 #include "server/http/http_response.h"
 
@@ -249,8 +250,19 @@ void uk_http_refuse_open(struct uk_http *http)
   uk_buffer_free(&refusal.reply);
 }
 
+/* Before its handshake. */
+static void give_certificate(struct uk_http *http, struct MHD_Connection *connection)
+{
+  const union MHD_ConnectionInfo *info =
+    MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+  if (info != NULL && info->tls_session != NULL)
+    uk_certificate_use(http->certificate, info->tls_session);
+}
+
 static const void *enter(struct uk_http *http, struct MHD_Connection *connection)
 {
+  if (http->certificate != NULL)
+    give_certificate(http, connection);
   if (!http->tls)
     uk_sockets_opened(&http->sockets, uk_http_socket(connection));
   if (atomic_load(&http->refuses_open))

@@ -53,11 +53,14 @@ local OPTIONS = {
   { name = "tls-cert", value = "FILE", kind = "name",
     about = "serve HTTPS with this certificate (PEM); requires --tls-key" },
   { name = "tls-key", value = "FILE", kind = "name", about = "the key of the certificate (PEM)" },
+  { name = "tls-priorities", value = "TEXT", kind = "name",
+    about = "versions and ciphers, in GnuTLS's words; default: TLS 1.2 and 1.3, AEAD with ECDHE" },
 }
 
 local PASSED_ON = { "listen", "data", "credentials", "prefetch_bytes", "prefetch_budget", "partitions",
   "idempotency_window", "threads", "max_connections", "max_header_bytes", "max_body_bytes", "max_message_bytes",
-  "max_request_memory", "map_bytes", "cors_origin", "behind_proxy", "tls_cert", "tls_key" }
+  "max_request_memory", "map_bytes", "cors_origin", "behind_proxy", "tls_cert", "tls_key",
+  "tls_priorities" }
 
 local function environment(variable)
   local value = os.getenv(variable)

@@ -28,7 +28,8 @@
 ---@field cors_origin string|string[]|nil pages that browsers may call from: "https://HOST[:PORT]", "*" or "none"
 ---@field behind_proxy string|string[]|nil addresses of proxies whose X-Forwarded-For names the client, or "unix"
 ---@field tls_cert string? PEM file; requires tls_key
----@field tls_key string? PEM file; requires tls_cert
+---@field tls_key string? PEM file that only its owner may use; requires tls_cert
+---@field tls_priorities string? versions and ciphers, in GnuTLS's words; requires tls_cert and tls_key
 
 --- A running server. It stops when the handle is collected.
 ---@class upstash.kafka.ServerHandle
