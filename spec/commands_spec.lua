@@ -966,7 +966,8 @@ describe("serve", function()
     assert.same({ listen = "a:1", data = "d", username = "u", password = "p", partitions = 1,
       auto_create_topics = false, threads = 0, max_connections = 1, max_header_bytes = 1, max_body_bytes = 2,
       max_message_bytes = 3, max_request_memory = 0, map_bytes = 4, idempotency_window = 5, no_sync = true,
-      cors_origin = { "x", "y" }, behind_proxy = { "z" }, tls_cert = "c", tls_key = "k", tls_priorities = "PFS" }, given)
+      cors_origin = { "x", "y" }, behind_proxy = { "z" }, tls_cert = "c", tls_key = "k",
+      tls_priorities = "PFS" }, given)
     _, given = serve { "--brokers", "b:1", "--set", "x=1", "--set", "y=", "--set-file=z=f", "--prefetch-bytes", "1",
       "--prefetch-budget", "2" }
     assert.same({ brokers = "b:1", properties = { x = "1", y = "" }, property_files = { z = "f" }, prefetch_bytes = 1,

@@ -52,8 +52,8 @@ const char *uk_http_address(const struct uk_http *http);
 
 bool uk_http_has_certificate(const struct uk_http *http);
 
-/* Reads the certificate and its key again, for connections that begin from now on. On an error those
- * of before stay in use, and `message` says why. Precondition: uk_http_has_certificate. */
+/* Reads the certificate and its key again, for connections that begin from now on. On an error
+ * those of before stay in use, and `message` says why. Precondition: uk_http_has_certificate. */
 enum uk_error uk_http_reload_certificate(struct uk_http *http, char *message, size_t size);
 
 /* From now on answers new requests with 503. */

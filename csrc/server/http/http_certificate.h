@@ -1,5 +1,5 @@
-/* http_certificate: the server's TLS certificate and its key, which can be replaced while the server
- * runs. A connection keeps what its handshake was given. The only door to GnuTLS, the library that
+/* http_certificate: the server's TLS certificate and its key, which can be replaced while the
+ * server runs. A connection keeps what its handshake was given. GnuTLS is the library that
  * libmicrohttpd uses for TLS. */
 #ifndef UK_HTTP_CERTIFICATE_H
 #define UK_HTTP_CERTIFICATE_H
@@ -11,7 +11,7 @@
 
 struct uk_certificate;
 
-/* TLS 1.2 and 1.3, ephemeral elliptic-curve keys and authenticated encryption, in GnuTLS's words. */
+/* TLS 1.2 and 1.3, ephemeral elliptic-curve keys, authenticated encryption; in GnuTLS's words. */
 #define UK_TLS_PRIORITIES                                                                          \
   "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-KX-ALL:+ECDHE-ECDSA:+ECDHE-RSA:-CIPHER-ALL:"        \
   "+AES-256-GCM:+CHACHA20-POLY1305:+AES-128-GCM:-MAC-ALL:+AEAD:-GROUP-DH-ALL:-SIGN-RSA-SHA1:"      \
