@@ -202,8 +202,8 @@ describe("the command", function()
     local page = assert(io.open "docs/command.md")
     local text, shown = page:read("*a"):gsub("\\|", "|"), {}
     page:close()
-    for _, words in ipairs { "serve", "check", "produce", "consume", "fetch", "topics", "topics create",
-      "topics delete", "groups", "offsets" } do
+    for _, words in ipairs { "serve", "check", "credentials add", "credentials remove", "produce", "consume", "fetch",
+      "topics", "topics create", "topics delete", "groups", "offsets" } do
       local all = {}
       for word in words:gmatch "%S+" do all[#all + 1] = word end
       all[#all + 1] = "--help"

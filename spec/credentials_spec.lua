@@ -1,5 +1,6 @@
--- for: access.c, dispatch.c. A server with a file of credentials: what each may do, and how changes
--- of the file take effect. The matrix of permissions is permissions_test.c.
+-- for: access.c, dispatch.c, server_credentials.c. A server with a file of credentials: what each
+-- may do, how changes of the file take effect, and the command that edits it. The matrix of
+-- permissions is permissions_test.c.
 
 local folder = require "spec.support.folder"
 local kafka = require "upstash.kafka"
@@ -75,7 +76,9 @@ describe("a file of credentials", function()
     assert(as("boss", function(client) return client:produce("own-a", "x") end))
     assert(as("boss", function(client) return client:produce("other", "x") end))
     local function consume(user, group, topic)
-      return as(user, function(client) return client:consume(group, "i", topic, { timeout = 0, auto_offset_reset = "earliest" }) end)
+      return as(user, function(client)
+        return client:consume(group, "i", topic, { timeout = 0, auto_offset_reset = "earliest" })
+      end)
     end
     assert(consume("boss", "live", "other"))
     assert(consume("boss", "left", "other"))
@@ -101,7 +104,9 @@ describe("a file of credentials", function()
     start()
     assert(as("one", function(client) return client:topics() end))
     put(row("two", "full", "*"))
-    shell.eventually(20, function() return 401 == select(3, as("one", function(client) return client:topics() end)) end)
+    shell.eventually(20, function()
+      return 401 == select(3, as("one", function(client) return client:topics() end))
+    end)
     assert(as("two", function(client) return client:topics() end))
     put(row("three", "full", "*") .. "{}")
     local reloaded, message, details = handle:reload()
@@ -129,6 +134,79 @@ describe("a file of credentials", function()
       assert.equal("the server cannot serve this now", message)
     end
     assert(os.rename(data .. "-moved", data))
+  end)
+
+  describe("is edited by upstash-kafka credentials:", function()
+    local function run(words, input)
+      local status, out, err = shell.upstash_kafka(words, { input = input })
+      return { status, out, err }
+    end
+
+    local function login(user, password)
+      local client = kafka.new { url = handle:url(), username = user, password = password, retries = 0 }
+      local result = client:topics()
+      client:close()
+      return result ~= nil
+    end
+
+    it("add, list, check, remove", function()
+      local made = run { "credentials", "add", path, "shop", "--permission", "produce", "--topic", "orders", "--topic",
+        "shop-*" }
+      assert.same({ 0, "" }, { made[1], made[3] })
+      local password = made[2]:match "^([%w_-]+)\n$"
+      assert.equal(32, #password)
+      assert.same({ 0, "", "" }, run({ "credentials", "add", path, "billing", "--permission", "consume", "--topic", "*",
+        "--group", "b-*", "--password-file", "-" }, "typed it\nmore\n"))
+      assert.same({ 0, "2 credentials\n", "" }, run { "credentials", "check", path })
+      local listed = run { "credentials", "list", path }
+      assert.same({ 0, "user=shop permission=produce passwords=1 topics=orders,shop-*\n"
+        .. "user=billing permission=consume passwords=1 topics=* groups=b-*\n", "" }, listed)
+      assert.is_nil(folder.read(path):find(password, 1, true))
+      assert.truthy(folder.read(path):find('"$y$', 1, true))
+      start()
+      assert.is_true(login("shop", password))
+      assert.is_true(login("billing", "typed it"))
+      local second = run({ "credentials", "add", path, "shop" })[2]:match "^([%w_-]+)\n$"
+      assert.is_true(handle:reload())
+      assert.is_true(login("shop", password) and login("shop", second))
+      assert.same({ 1, "", "upstash-kafka: credentials add: user shop has two passwords: remove the older one first "
+        .. "(credentials remove --oldest)\n" }, run { "credentials", "add", path, "shop" })
+      assert.same({ 0, "", "" }, run { "credentials", "remove", path, "shop", "--oldest" })
+      assert.is_true(handle:reload())
+      assert.is_true(not login("shop", password) and login("shop", second))
+      assert.equal(1, run({ "credentials", "remove", path, "shop", "--oldest" })[1])
+      assert.same({ 0, "", "" }, run { "credentials", "remove", path, "shop" })
+      assert.same({ 0, "1 credentials\n", "" }, run { "credentials", "check", path })
+    end)
+
+    it("what is wrong changes nothing", function()
+      put(row("one", "full", "*"))
+      assert(os.execute("chmod 640 '" .. path .. "'"))
+      local before = folder.read(path)
+      for expected, words in pairs {
+        ["a new user needs --permission and --topic"] = { "credentials", "add", path, "two" },
+        ["user one exists: it gets a second password, and nothing else changes"] =
+          { "credentials", "add", path, "one", "--permission", "full" },
+        ["line 2: topics: a topic name"] =
+          { "credentials", "add", path, "two", "--permission", "full", "--topic", "a*b" },
+        ["line 2: user: 1 to 255 bytes"] =
+          { "credentials", "add", path, "a:b", "--permission", "full", "--topic", "*" },
+        ["has no user two"] = { "credentials", "remove", path, "two" },
+        ["without --oldest it is removed"] = { "credentials", "remove", path, "one", "--oldest" },
+        ["No such file or directory"] = { "credentials", "list", path .. "-none" },
+        ["holds no password"] = { "credentials", "add", path, "one", "--password-file", "/dev/null" },
+        ["full or produce or consume or monitor expected"] =
+          { "credentials", "add", path, "two", "--permission", "all", "--topic", "*" },
+      } do
+        local result = run(words)
+        assert.is_true(result[1] ~= 0, expected)
+        assert.truthy(result[3]:find(expected, 1, true), result[3])
+        assert.equal(before, folder.read(path))
+      end
+      assert.equal(0, run({ "credentials", "add", path, "one" })[1])
+      assert.equal("640\n", select(2, shell.run("stat -c '%a' '" .. path .. "'")))
+      assert.equal("credentials\n", select(2, shell.run("ls '" .. data .. "'")))
+    end)
   end)
 
   it("is needed where no other credential is given", function()

@@ -48,7 +48,7 @@ return {
         "common", "server/watch", "server/access", "server/api", "server/http", "server/kafka_engine",
         "server/log_engine",
       },
-      binding = { "common", "client", "client/sender", "server", "server/log_engine" },
+      binding = { "common", "client", "client/sender", "server", "server/access", "server/log_engine" },
     },
 
     -- A header of a library, as a pattern, and the files that may include it.

@@ -1,5 +1,6 @@
 /* server_module: the module upstash.kafka.server. */
 #include "binding/server_check.h"
+#include "binding/server_credentials.h"
 #include "binding/server_handle.h"
 #include "binding/server_system.h"
 #include "common/version.h"
@@ -15,6 +16,7 @@ int luaopen_upstash_kafka_server(lua_State *L)
   lua_newtable(L);
   uk_lua_setfuncs(L, functions);
   uk_lua_setfuncs(L, uk_lua_server_system_functions);
+  uk_lua_setfuncs(L, uk_lua_server_credentials_functions);
   uk_lua_server_register_handle(L);
   uk_lua_server_push_defaults(L);
   lua_setfield(L, -2, "defaults");

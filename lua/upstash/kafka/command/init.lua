@@ -10,6 +10,7 @@ local command = {}
 local MODULES = {
   serve = "upstash.kafka.command.serve",
   check = "upstash.kafka.command.check",
+  credentials = "upstash.kafka.command.credentials",
   produce = "upstash.kafka.command.produce",
   consume = "upstash.kafka.command.messages",
   fetch = "upstash.kafka.command.messages",
@@ -22,6 +23,7 @@ local USAGE = [[
 usage: upstash-kafka COMMAND …
 
   serve                  run the server: the REST API on a folder or a Kafka cluster
+  credentials            add, remove, list and check users in the file of serve --credentials
   check DIR              look for damage in the data folder of a stopped server
   produce TOPIC [TEXT]   produce a message, or each line of standard input
   consume TOPIC…         print messages as an instance of a consumer group

@@ -137,6 +137,24 @@ function server.random_bytes(count) end
 ---@return integer allowed
 function server.allow_files(count) end
 
+--- Makes a password of 32 characters from random bytes.
+---@return string
+function server.make_password() end
+
+--- Returns the hash of a password for a file of credentials: a slow one, or a fast one for a
+--- password that make_password made.
+---@param password string
+---@param made boolean?
+---@return string? hash
+---@return string? message
+function server.hash_password(password, made) end
+
+--- Returns how many credentials the text of a file has, or why a server would refuse it.
+---@param text string
+---@return integer? count
+---@return string? message
+function server.check_credentials(text) end
+
 --- Whether a descriptor, such as 1 for standard output, is a terminal.
 ---@param descriptor integer
 ---@return boolean
