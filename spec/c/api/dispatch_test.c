@@ -123,6 +123,32 @@ static void admits_by_permission(void)
   api_rig_close(&rig);
 }
 
+/* Past ten wrong logins an address gets a 429, right or wrong; who was right before does not, and
+ * what needs no credentials is answered as without. */
+static void slows_wrong_logins(void)
+{
+  open_rig();
+  atomic_store(&rig.server.delayed_logins.next, INT64_MAX); /* it counts, and does not log */
+  ask("full", UK_GET, "/topics");
+  CHECK_EQ_INT(answer.status, 200);
+  for (int i = 0; i < 10; i++) {
+    ask("nobody", UK_GET, "/topics");
+    CHECK_EQ_INT(answer.status, 401);
+  }
+  ask("nobody", UK_GET, "/topics");
+  CHECK_EQ_STR(answer.text, ERROR("too many logins: try again later", 429));
+  CHECK_EQ_STR(answer.headers, "Retry-After: 1\n");
+  CHECK_EQ_INT(atomic_load(&rig.server.delayed_logins.count), 1);
+  ask("produce", UK_GET, "/topics");
+  CHECK_EQ_INT(answer.status, 429);
+  ask("full", UK_GET, "/topics");
+  CHECK_EQ_INT(answer.status, 200);
+  ask("nobody", UK_GET, "/health");
+  CHECK_EQ_INT(answer.status, 200);
+  CHECK_EQ_INT(atomic_load(&rig.server.delayed_logins.count), 2);
+  api_rig_close(&rig);
+}
+
 /* Only a webhook takes credentials from the query, in any form, and other parameters. */
 static void admits_by_the_query(void)
 {
@@ -237,6 +263,7 @@ int main(void)
 {
   CHECK_RUN(names_the_methods_of_a_path);
   CHECK_RUN(admits_by_permission);
+  check_run("E6: slows wrong logins", slows_wrong_logins);
   CHECK_RUN(admits_by_the_query);
   CHECK_RUN(refuses_what_no_script_asked_for);
   CHECK_RUN(names_the_cause);
