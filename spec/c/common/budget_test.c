@@ -355,7 +355,8 @@ static void E3_a_control_group_of_version_1_has_a_limit(void)
   CHECK_EQ_INT(uk_memory_limit(root), 4500000);
   put("/proc/self/cgroup", "11:cpu,memory:/docker/abc\n");
   CHECK_EQ_INT(uk_memory_limit(root), 4500000);
-  put("/proc/self/cgroup", "11:cpu,memoryx:/docker/abc\n10:xmemory:/docker/abc\n");
+  put("/proc/self/cgroup",
+      "11:cpu,memoryx:/docker/abc\n10:xmemory:/docker/abc\n9:mem:/docker/abc\n");
   CHECK(uk_memory_limit(root) > 5000000);
 }
 

@@ -300,6 +300,24 @@ static bool has_read(int fd)
   return served >= 0 && ioctl(served, FIONREAD, &unread) == 0 && unread == 0;
 }
 
+/* What there is of a body that is refused is freed at once, although the client sends on. */
+static void E3_a_refused_body_is_freed(void)
+{
+  enum { SENT = HTTP_RIG_BODY_MAX + (128 << 10) };
+  char *bytes = calloc(1, SENT);
+  REQUIRE(bytes != NULL);
+  open_rig();
+  int fd = connect_to_rig();
+  wire_send(fd, "POST /webhook?topic=t HTTP/1.1\r\n" LAST
+                "Transfer-Encoding: chunked\r\n\r\n200000\r\n");
+  for (size_t sent = 0; sent < SENT;)
+    sent += (size_t)send(fd, bytes + sent, SENT - sent, MSG_NOSIGNAL);
+  CHECK_EVENTUALLY(has_read(fd) && atomic_load(&rig.server.memory.taken) <= 8 << 10);
+  close(fd);
+  free(bytes);
+  http_rig_close(&rig);
+}
+
 /* A body that arrives together with the end of the client's bytes is whole, or cut off, as its
  * length says. */
 static void reads_a_body_that_comes_with_the_end(void)
@@ -395,6 +413,7 @@ int main(void)
   CHECK_RUN(leaves_other_servers_of_the_process_alone);
   CHECK_RUN(sees_that_its_client_reset_the_connection);
   CHECK_RUN(answers_what_is_cut_off_in_one_piece);
+  CHECK_RUN(E3_a_refused_body_is_freed);
   CHECK_RUN(reads_a_body_that_comes_with_the_end);
   CHECK_RUN(a_webhook_stores_values_without_white_space);
   CHECK_RUN(answers_with_a_refusal_alone);

@@ -1,13 +1,16 @@
 /* for: http_exchange.c, http_reply.c, request.c, budget.c
  *
  * E3: the memory of all requests together, over sockets. The test plays the engine. */
+#include <malloc.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "check.h"
 #include "common/gzip.h"
 #include "common/json_writer.h"
+#include "fault.h"
 #include "http_rig.h"
 #include "server/http/http_private.h"
 #include "wire.h"
@@ -75,6 +78,26 @@ static void produce(struct uk_engine *engine, struct uk_produce *operation)
   keep_or_end(&operation->operation);
 }
 
+static atomic_uint_fast64_t finished; /* the delivery that was reported last */
+
+static void consume(struct uk_engine *engine, struct uk_consume *operation)
+{
+  (void)engine;
+  operation->delivery = 7;
+  end(&operation->operation);
+}
+
+static void response_finished(struct uk_engine *engine, struct uk_slice group,
+                              struct uk_slice instance, uint64_t delivery,
+                              enum uk_response_outcome outcome)
+{
+  (void)engine;
+  CHECK_EQ_SLICE(group, "g");
+  CHECK_EQ_SLICE(instance, "i");
+  CHECK_EQ_INT(outcome, UK_RESPONSE_WRITTEN);
+  atomic_store(&finished, delivery);
+}
+
 static enum uk_error health(struct uk_engine *engine, char *detail, size_t size)
 {
   (void)engine, (void)detail, (void)size;
@@ -85,6 +108,8 @@ static const struct uk_engine_methods methods = {.name = "played",
                                                  .fetch = fetch,
                                                  .fetch_expired = fetch_expired,
                                                  .produce = produce,
+                                                 .consume = consume,
+                                                 .response_finished = response_finished,
                                                  .health = health};
 
 static void open_rig(size_t memory)
@@ -240,6 +265,24 @@ static void E3_a_body_is_accounted_for_while_it_is_inflated(void)
   close_rig();
 }
 
+/* Room that the inflated body does not need is given back. */
+static void E3_an_inflated_body_takes_what_it_needs(void)
+{
+  struct uk_buffer packed;
+  open_rig(0);
+  atomic_store(&keeps, true);
+  int fd = post("POST /produce/t HTTP/1.1\r\n" HEAD "Content-Encoding: gzip\r\n",
+                zipped(&packed, 300 * KIB));
+  struct uk_operation *operation = wait_for_operation();
+  CHECK(taken() >= 300 * KIB && taken() < 400 * KIB);
+  end(operation);
+  wire_receive(fd, true);
+  CHECK(wire_has_status(200));
+  close(fd);
+  uk_buffer_free(&packed);
+  close_rig();
+}
+
 /* Many empty headers: a small body that takes much memory when it is read. */
 static void E3_what_is_read_from_a_body_is_accounted_for(void)
 {
@@ -357,12 +400,36 @@ static void E3_a_refusal_needs_no_memory_of_the_budget(void)
   close_rig();
 }
 
+static void scribble(const void *memory)
+{
+  if (memory != NULL)
+    memset((void *)(uintptr_t)memory, 0x5a, malloc_usable_size((void *)(uintptr_t)memory));
+}
+
+/* The operation is freed when its reply is queued. */
+static void E3_a_delivery_is_reported_when_its_operation_has_gone(void)
+{
+  open_rig(0);
+  atomic_store(&finished, 0);
+  fault_watch_free(scribble);
+  int fd = post("GET /consume/g/i/t HTTP/1.1\r\n" HEAD, (struct uk_slice){"", 0});
+  wire_receive(fd, true);
+  CHECK(wire_has_status(200));
+  CHECK_EVENTUALLY(atomic_load(&finished) != 0);
+  CHECK_EQ_INT(atomic_load(&finished), 7);
+  fault_watch_free(NULL);
+  close(fd);
+  close_rig();
+}
+
 int main(void)
 {
+  CHECK_RUN(E3_a_delivery_is_reported_when_its_operation_has_gone);
   CHECK_RUN(E3_a_body_past_the_budget_is_refused_and_others_are_not);
   CHECK_RUN(E3_a_request_that_never_fits_is_told_the_limit);
   CHECK_RUN(E3_a_body_that_is_only_announced_takes_nothing);
   CHECK_RUN(E3_a_body_is_accounted_for_while_it_is_inflated);
+  CHECK_RUN(E3_an_inflated_body_takes_what_it_needs);
   CHECK_RUN(E3_what_is_read_from_a_body_is_accounted_for);
   CHECK_RUN(E3_a_request_that_waits_keeps_no_body);
   CHECK_RUN(E3_replies_that_are_not_read_are_accounted_for);

@@ -117,20 +117,34 @@ static void E7_a_user_has_a_share_of_the_queue(void)
   CHECK_EQ_INT(atomic_load(&ran), UK_POOL_JOBS + 1);
 }
 
-/* One of a user's jobs has run: there is room for another. */
+static atomic_bool is_shut_too, is_reached_too;
+
+static void stop_at_other_gate(struct uk_pool_job *job)
+{
+  const struct timespec moment = {.tv_nsec = 1000000};
+  (void)job;
+  for (atomic_store(&is_reached_too, true); atomic_load(&is_shut_too);)
+    nanosleep(&moment, NULL);
+}
+
+/* Two of a user's jobs have run: there is room for two others. */
 static void E7_room_comes_back_with_each_job(void)
 {
-  static struct uk_pool_job jobs[UK_POOL_USER_JOBS], again, gate = {.run = stop_at_gate};
+  static struct uk_pool_job jobs[UK_POOL_USER_JOBS + 3];
   open_pool();
-  CHECK(add_job(&jobs[0], "a"));
-  gate.user = uk_slice_text("b");
-  CHECK(uk_pool_add(&pool, &gate));
-  for (int i = 1; i < UK_POOL_USER_JOBS; i++)
-    CHECK(add_job(&jobs[i], "a"));
-  CHECK(!add_job(&again, "a"));
+  atomic_store(&is_shut_too, true);
+  atomic_store(&is_reached_too, false);
+  for (int i = 0; i < UK_POOL_USER_JOBS; i++) {
+    jobs[i] =
+      (struct uk_pool_job){.run = i == 1 ? stop_at_other_gate : note, .user = uk_slice_text("a")};
+    CHECK(uk_pool_add(&pool, &jobs[i]));
+  }
   open_gate();
-  CHECK_EVENTUALLY(atomic_load(&ran) == UK_POOL_USER_JOBS);
-  CHECK(add_job(&again, "a"));
+  CHECK_EVENTUALLY(atomic_load(&is_reached_too));
+  CHECK(add_job(&jobs[UK_POOL_USER_JOBS], "a"));
+  CHECK(add_job(&jobs[UK_POOL_USER_JOBS + 1], "a"));
+  CHECK(!add_job(&jobs[UK_POOL_USER_JOBS + 2], "a"));
+  atomic_store(&is_shut_too, false);
   uk_pool_stop(&pool);
   CHECK_EQ_INT(atomic_load(&ran), UK_POOL_USER_JOBS + 1);
 }
