@@ -961,12 +961,11 @@ describe("serve", function()
       "1", "--no-auto-create-topics", "--threads", "0", "--max-connections", "1", "--max-header-bytes", "1",
       "--max-body-bytes", "2", "--max-message-bytes", "3", "--max-request-memory", "0", "--map-bytes", "4",
       "--idempotency-window", "5", "--no-sync", "--cors-origin", "x", "--cors-origin=y", "--behind-proxy", "z",
-      "--tls-cert", "c", "--tls-key", "k",
-      "--tls-priorities", "PFS" }
+      "--insecure", "--tls-cert", "c", "--tls-key", "k", "--tls-priorities", "PFS" }
     assert.same({ listen = "a:1", data = "d", username = "u", password = "p", partitions = 1,
       auto_create_topics = false, threads = 0, max_connections = 1, max_header_bytes = 1, max_body_bytes = 2,
       max_message_bytes = 3, max_request_memory = 0, map_bytes = 4, idempotency_window = 5, no_sync = true,
-      cors_origin = { "x", "y" }, behind_proxy = { "z" }, tls_cert = "c", tls_key = "k",
+      cors_origin = { "x", "y" }, behind_proxy = { "z" }, insecure = true, tls_cert = "c", tls_key = "k",
       tls_priorities = "PFS" }, given)
     _, given = serve { "--brokers", "b:1", "--set", "x=1", "--set", "y=", "--set-file=z=f", "--prefetch-bytes", "1",
       "--prefetch-budget", "2" }

@@ -201,6 +201,7 @@ static enum uk_error start_http(struct uk_server *server, const struct uk_server
     .tls_cert = options->tls_cert,
     .tls_key = options->tls_key,
     .tls_priorities = options->tls_priorities,
+    .insecure = options->insecure,
   };
   enum uk_error error =
     uk_proxies_read(&http.proxies, options->proxies, options->proxy_count, message, size);

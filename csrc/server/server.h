@@ -37,6 +37,7 @@ struct uk_server_options {
   size_t cors_origin_count;
   const char *const *proxies; /* addresses that may name their clients; see client_address.h */
   size_t proxy_count;
+  bool insecure;        /* plain HTTP on an address that others can reach, also without a proxy */
   const char *tls_cert; /* PEM files; both or neither */
   const char *tls_key;
   const char *tls_priorities; /* in GnuTLS's words; NULL: see http/http_certificate.h */

@@ -122,6 +122,21 @@ static enum uk_error open_certificate(struct uk_http *http, const struct uk_http
                         : error;
 }
 
+/* Without TLS, whoever is on the way reads the password of every request. */
+static enum uk_error check_plain(const struct uk_http *http, const struct uk_http_options *options,
+                                 char *message, size_t size)
+{
+  if (http->tls || options->insecure || options->proxies.count > 0 ||
+      uk_listen_is_local(&http->listeners))
+    return UK_OK;
+  snprintf(message, size,
+           "listen: %s: others can reach this address, and plain HTTP shows them passwords: serve "
+           "TLS (--tls-cert, --tls-key), name the proxy that does (--behind-proxy ADDRESS), or "
+           "accept it (--insecure)",
+           options->listen);
+  return UK_E_BAD_REQUEST;
+}
+
 static enum uk_error listen_and_run(struct uk_http *http, const struct uk_http_options *options,
                                     char *message, size_t size)
 {
@@ -136,6 +151,8 @@ static enum uk_error listen_and_run(struct uk_http *http, const struct uk_http_o
   enum uk_error error = open_certificate(http, options, message, size);
   if (error == UK_OK)
     error = uk_listen(&http->listeners, options->listen, message, size);
+  if (error == UK_OK)
+    error = check_plain(http, options, message, size);
   if (error == UK_OK && !run(http, options, message, size))
     error = UK_E_UNAVAILABLE;
   http->acceptor.daemon = http->daemon;

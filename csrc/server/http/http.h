@@ -37,6 +37,7 @@ struct uk_http_options {
   const char *tls_cert, *tls_key; /* PEM files, or both NULL; see http_certificate.h */
   const char *tls_priorities;     /* in GnuTLS's words; NULL: UK_TLS_PRIORITIES */
   struct uk_proxies proxies;      /* trusted to name their clients */
+  bool insecure; /* plain HTTP may be reached from elsewhere; so it may with proxies */
 };
 
 /* UK_OK: its addresses are taken, and connections wait for uk_http_accept. Otherwise `message`

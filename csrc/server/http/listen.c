@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "server/request/client_address.h"
+
 enum {
   HOST_SIZE = 256,
   PORT_SIZE = 6,
@@ -271,6 +273,20 @@ enum uk_error uk_listen(struct uk_listeners *listeners, const char *text, char *
   if (strncmp(text, unix_prefix, prefix) == 0)
     return listen_on_unix(listeners, text + prefix, message, size);
   return listen_on_internet(listeners, text, message, size);
+}
+
+bool uk_listen_is_local(const struct uk_listeners *listeners)
+{
+  for (int i = 0; i < listeners->count; i++) {
+    struct sockaddr_storage storage;
+    socklen_t length = sizeof storage;
+    if (getsockname(listeners->sockets[i], (struct sockaddr *)&storage, &length) != 0)
+      return false;
+    const struct uk_client_address address = uk_client_address_of((struct sockaddr *)&storage);
+    if (!uk_client_address_is_local(&address))
+      return false;
+  }
+  return true;
 }
 
 static bool is_ours(const struct uk_listeners *listeners)

@@ -31,6 +31,10 @@ struct uk_listeners {
 enum uk_error uk_listen(struct uk_listeners *listeners, const char *listen, char *message,
                         size_t size);
 
+/* Whether nobody outside of this machine can connect: all sockets are on loopback addresses, or it
+ * is a unix socket. */
+bool uk_listen_is_local(const struct uk_listeners *listeners);
+
 /* From now on nobody new connects: on TCP the kernel drops the first packet of a connection, which
  * its client sends again after a second; the file of a unix socket is removed if it is still ours.
  * Connections that wait to be accepted stay. As far as the system allows it. */

@@ -64,6 +64,7 @@ static void has_the_documented_defaults(void)
   CHECK_EQ_INT(options.max_request_memory, 0);
   CHECK_EQ_INT(options.cors_origin_count, 0);
   CHECK_EQ_INT(options.proxy_count, 0);
+  CHECK_EQ_INT(options.insecure, false);
   CHECK(options.username == NULL && options.password == NULL && options.brokers == NULL);
   CHECK(options.tls_cert == NULL && options.tls_key == NULL && options.tls_priorities == NULL);
 }

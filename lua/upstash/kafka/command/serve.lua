@@ -50,6 +50,8 @@ local OPTIONS = {
     about = "allow pages of this origin, such as https://app.example.com; may be repeated; none: no page" },
   { name = "behind-proxy", value = "ADDRESS", kind = "name", many = true,
     about = "the address of a proxy in front, whose X-Forwarded-For names the client; may be repeated" },
+  { name = "insecure", kind = "flag",
+    about = "serve plain HTTP on an address that others can reach, also without --behind-proxy" },
   { name = "tls-cert", value = "FILE", kind = "name",
     about = "serve HTTPS with this certificate (PEM); requires --tls-key" },
   { name = "tls-key", value = "FILE", kind = "name", about = "the key of the certificate (PEM)" },
@@ -114,6 +116,7 @@ local function options_of(given)
   for _, field in ipairs(PASSED_ON) do options[field] = given[field] end
   if given.no_auto_create_topics then options.auto_create_topics = false end
   if given.no_sync then options.no_sync = true end
+  if given.insecure then options.insecure = true end
   return options
 end
 

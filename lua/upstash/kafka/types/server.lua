@@ -27,6 +27,7 @@
 ---@field max_request_memory integer? bytes, for all requests in hand; 0: a quarter of the memory that is available
 ---@field cors_origin string|string[]|nil pages that browsers may call from: "https://HOST[:PORT]", "*" or "none"
 ---@field behind_proxy string|string[]|nil addresses of proxies whose X-Forwarded-For names the client, or "unix"
+---@field insecure boolean? plain HTTP on an address that others can reach, default false
 ---@field tls_cert string? PEM file; requires tls_key
 ---@field tls_key string? PEM file that only its owner may use; requires tls_cert
 ---@field tls_priorities string? versions and ciphers, in GnuTLS's words; requires tls_cert and tls_key
