@@ -276,7 +276,7 @@ local requests = {
   { "create_topic that keeps everything", { "create_topic", "t", { retention_ms = -1, retention_bytes = -1 } }, "POST",
     "/topics/t", json, '{"retention_ms":-1,"retention_bytes":-1}' },
   { "delete_topic", { "delete_topic", "t" }, "DELETE", "/topics/t", bare, nil },
-  { "health", { "health" }, "GET", "/health", {}, nil },
+  { "health", { "health" }, "GET", "/health", bare, nil },
   { "B2: null for what may be absent", { "produce", "t", "v", { key = core.null, headers = core.null,
     partition = core.null, timestamp = core.null } }, "POST", "/produce/t", json, '{"value":"v"}' },
   { "B2: null for all options", { "produce", "t", "v", core.null }, "POST", "/produce/t", json, '{"value":"v"}' },
