@@ -48,7 +48,9 @@ static void refuse(struct group_check *check, enum uk_error error)
                      "group \"%.*s\": the credentials do not permit every topic of this group",
                      (int)group.length, group.data);
   else
-    uk_request_error(request, error == UK_E_NO_MEMORY ? error : UK_E_UNAVAILABLE, NULL);
+    uk_request_error(
+      request, error == UK_E_NO_MEMORY || error == UK_E_BAD_REQUEST ? error : UK_E_UNAVAILABLE,
+      NULL);
   uk_request_reply(request);
 }
 

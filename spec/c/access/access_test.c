@@ -296,6 +296,46 @@ static void wrong_logins_are_slowed_by_address(void)
   uk_access_close(access_);
 }
 
+/* What was right from one address lets no other in, and a network of IPv6 counts as one. */
+static void each_address_counts_for_itself(void)
+{
+  struct uk_client_address here = {.internet = true, .bytes = {[0] = 0x20, [7] = 1, [15] = 1}};
+  put(FAST_ROW("fast") SLOW_ROW("slow"));
+  CHECK_EQ_INT(open_access(NULL, NULL, path), UK_OK);
+  CHECK_EQ_INT(try_from(1, "slow", "abc"), UK_ACCESS_GRANTED);
+  for (int i = 0; i < UK_ATTEMPTS_AT_ONCE; i++)
+    CHECK_EQ_INT(try_from(2, "slow", "x"), UK_ACCESS_REFUSED);
+  CHECK_EQ_INT(try_from(2, "slow", "abc"), UK_ACCESS_LATER);
+  CHECK_EQ_INT(try_from(1, "slow", "abc"), UK_ACCESS_GRANTED);
+  for (int i = 0; i < UK_ATTEMPTS_AT_ONCE; i++) {
+    here.bytes[15] = (unsigned char)i;
+    CHECK_EQ_INT(find("fast", "x", &here).outcome, UK_ACCESS_REFUSED);
+  }
+  here.bytes[8] = 77;
+  CHECK_EQ_INT(find("fast", "x", &here).outcome, UK_ACCESS_LATER);
+  here.bytes[7] = 2;
+  CHECK_EQ_INT(find("fast", "x", &here).outcome, UK_ACCESS_REFUSED);
+  uk_access_close(access_);
+}
+
+/* Each slow hash is that of its own password, wherever it stands in the file. */
+static void slow_hashes_differ(void)
+{
+  char hash[UK_PASSWORD_HASH_SIZE], text[2000];
+  CHECK(uk_password_hash_make(hash, uk_slice_text("xyz"), false));
+  for (int first = 0; first < 2; first++) {
+    snprintf(text, sizeof text, "%s" ROW("typed", "\"%s\"") "%s" ROW("two", "\"%s\",\"%s\""),
+             first ? SLOW_ROW("slow") : "", hash, first ? "" : SLOW_ROW("slow"), hash, SLOW_ABC);
+    put(text);
+    CHECK_EQ_INT(open_access(NULL, NULL, path), UK_OK);
+    CHECK(!grants("typed", "abc") && grants("typed", "xyz") && !grants("typed", "abc"));
+    CHECK(!grants("slow", "xyz") && grants("slow", "abc"));
+    CHECK(grants("two", "xyz") && grants("two", "abc") && !grants("two", "xya"));
+    CHECK(!grants("nobody", "abc") && !grants("nobody", "xyz"));
+    uk_access_close(access_);
+  }
+}
+
 /* What was right before is forgotten when the secret changes, and only then. */
 static void a_changed_secret_is_not_remembered(void)
 {
@@ -446,6 +486,8 @@ int main(void)
   CHECK_RUN(remembers_only_what_was_right);
   CHECK_RUN(forgets_the_oldest);
   check_run("E6: wrong logins are slowed by address", wrong_logins_are_slowed_by_address);
+  check_run("E6: each address counts for itself", each_address_counts_for_itself);
+  check_run("E6: slow hashes differ", slow_hashes_differ);
   check_run("E6: a changed secret is not remembered", a_changed_secret_is_not_remembered);
   check_run("E6: remembers for each user", remembers_for_each_user);
   check_run("E6: attempts are bounded", attempts_are_bounded);

@@ -303,6 +303,11 @@ static void matches_only_the_password(void)
     CHECK_EQ_INT(uk_password_hash_match(hashes[i], uk_slice_of("abc\0", 4)), UK_PASSWORD_WRONG);
     CHECK_EQ_INT(uk_password_hash_match(hashes[i], uk_slice_of(longest, 256)), UK_PASSWORD_WRONG);
   }
+  /* What cannot be a password is hashed as "", and yet is not it. */
+  static const char of_nothing[] = "$y$j75$saltsalt$BT/eINL.qJ28Ek8xmIKTrnDwZkROSVFFX9HKxdqaWAD";
+  CHECK_EQ_INT(uk_password_hash_match(of_nothing, uk_slice_text("")), UK_PASSWORD_RIGHT);
+  CHECK_EQ_INT(uk_password_hash_match(of_nothing, uk_slice_of("\0", 1)), UK_PASSWORD_WRONG);
+  CHECK_EQ_INT(uk_password_hash_match(of_nothing, uk_slice_of(longest, 256)), UK_PASSWORD_WRONG);
   char hash[UK_PASSWORD_HASH_SIZE];
   for (int fast = 0; fast < 2; fast++) {
     CHECK(uk_password_hash_make(hash, uk_slice_of(longest, 255), fast));

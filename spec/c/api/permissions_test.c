@@ -311,6 +311,9 @@ static void a_failed_look_names_nothing(void)
     CHECK(strstr(answer.text, "secret") == NULL);
     CHECK_EQ_INT(acts, 1);
   }
+  committed_error = UK_E_BAD_REQUEST; /* the group's name is none for the cluster */
+  ask(UK_ENDPOINT_COMMIT, "consume-narrow", "own", "mine");
+  CHECK_EQ_INT(answer.status, 400);
   api_rig_close(&rig);
 }
 
