@@ -2,21 +2,8 @@
 --
 -- E7: bodies that take long to read hold up nobody, and none of them is lost.
 
-local folder = require "spec.support.folder"
 local http = require "spec.support.http"
 local support = require "spec.support.server"
-
-local function gzip(text)
-  local path = folder.name()
-  local pipe = assert(io.popen("gzip -c > '" .. path .. "'", "w"))
-  pipe:write(text)
-  pipe:close()
-  local file = assert(io.open(path, "rb"))
-  local bytes = file:read "*a"
-  file:close()
-  os.remove(path)
-  return bytes
-end
 
 describe("E7: large bodies", function()
   local server, raw, client
@@ -35,7 +22,7 @@ describe("E7: large bodies", function()
   it("E7: of several connections are read while others are served", function()
     local topic = server:topic(1, 0)
     local message = '{"value":"","headers":{' .. ('"":"",'):rep(1000) .. "}}"
-    local body = gzip("[" .. (message .. ","):rep(99) .. message .. "]")
+    local body = http.gzip("[" .. (message .. ","):rep(99) .. message .. "]")
     local pendings = {}
     for i = 1, 40 do
       pendings[i] = raw:start("POST", "/produce/" .. topic,

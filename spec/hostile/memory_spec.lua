@@ -3,23 +3,10 @@
 -- E3: strangers that make the server hold memory. What they can take together is bounded, and
 -- ordinary requests go on.
 
-local folder = require "spec.support.folder"
 local http = require "spec.support.http"
 local support = require "spec.support.server"
 
 local MIB = 1048576
-
-local function gzip(text)
-  local path = folder.name()
-  local pipe = assert(io.popen("gzip -c > '" .. path .. "'", "w"))
-  pipe:write(text)
-  pipe:close()
-  local file = assert(io.open(path, "rb"))
-  local bytes = file:read "*a"
-  file:close()
-  os.remove(path)
-  return bytes
-end
 
 local function list(count, item)
   return "[" .. (item .. ","):rep(count - 1) .. item .. "]"
@@ -42,7 +29,7 @@ describe("E3: the memory of all requests", function()
   it("E3: is not taken by a few kilobytes of gzip with 761,000 headers", function()
     start(64)
     local message = '{"value":"","headers":{' .. ('"":"",'):rep(1000) .. "}}"
-    local body = gzip(list(761, message))
+    local body = http.gzip(list(761, message))
     assert.is_truthy(#body < 50000)
     local response = raw:request("POST", "/produce/t", { body = body, headers = { ["Content-Encoding"] = "gzip" } })
     assert.equal(400, response.status)

@@ -5,6 +5,7 @@
 -- request without an answer yet is a `pending` table, so that a test can have many at once. Times
 -- are in seconds, as in LuaSocket.
 
+local folder = require "spec.support.folder"
 local mime = require "mime"
 local socket = require "socket"
 
@@ -215,6 +216,19 @@ end
 
 function http.base64(bytes)
   return (mime.b64(bytes)) or ""
+end
+
+--- The bytes, compressed by gzip.
+function http.gzip(bytes)
+  local path = folder.name()
+  local pipe = assert(io.popen("gzip -c > '" .. path .. "'", "w"))
+  pipe:write(bytes)
+  pipe:close()
+  local file = assert(io.open(path, "rb"))
+  local packed = file:read "*a"
+  file:close()
+  os.remove(path)
+  return packed
 end
 
 function Client:connect()
