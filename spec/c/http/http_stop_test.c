@@ -73,6 +73,7 @@ static void end_topics(struct uk_topics *operation)
  * written: 1 or 0; -1 before that. */
 static atomic_int waited_for_another;
 static atomic_bool looks_at_the_end; /* of the responses to the next requests */
+static atomic_int followed;          /* the socket of the last such response */
 
 static void written(struct uk_receipt *receipt, enum uk_response_outcome outcome)
 {
@@ -82,6 +83,7 @@ static void written(struct uk_receipt *receipt, enum uk_response_outcome outcome
   if (waits)
     uk_sockets_end(sockets, socket);
   CHECK_EQ_INT(outcome, UK_RESPONSE_WRITTEN);
+  atomic_store(&followed, socket);
   atomic_store(&waited_for_another, waits);
 }
 
@@ -342,6 +344,34 @@ static void a_connection_that_closes_waits_for_no_request(void)
   CHECK(wire_is_closed(fd));
   close(fd);
   atomic_store(&looks_at_the_end, false);
+  http_rig_close(&rig);
+}
+
+static bool is_followed(void)
+{
+  struct uk_receipts *receipts = &rig.server.http->receipts;
+  pthread_mutex_lock(&receipts->mutex);
+  const bool is = receipts->sockets[atomic_load(&followed)] != NULL;
+  pthread_mutex_unlock(&receipts->mutex);
+  return is;
+}
+
+/* A client reads one response after another: its next request says that the last one arrived. */
+static void the_next_request_on_a_connection_ends_what_is_followed(void)
+{
+  open_rig();
+  atomic_store(&looks_at_the_end, true);
+  atomic_store(&waited_for_another, -1);
+  int fd = connect_to_rig();
+  wire_send(fd, GET_TOPICS);
+  CHECK_EQ_STR(wire_receive(fd, true), "{}");
+  CHECK_EVENTUALLY(atomic_load(&waited_for_another) >= 0);
+  CHECK(is_followed());
+  atomic_store(&looks_at_the_end, false);
+  wire_send(fd, GET_TOPICS);
+  CHECK_EQ_STR(wire_receive(fd, true), "{}");
+  CHECK(!is_followed());
+  close(fd);
   http_rig_close(&rig);
 }
 
@@ -627,6 +657,7 @@ int main(void)
   CHECK_RUN(a_request_that_is_arriving_has_a_second);
   CHECK_RUN(an_idle_connection_has_twenty_milliseconds);
   CHECK_RUN(a_connection_that_closes_waits_for_no_request);
+  CHECK_RUN(the_next_request_on_a_connection_ends_what_is_followed);
   CHECK_RUN(what_is_no_request_yet_is_refused);
   CHECK_RUN(connections_that_wait_are_refused);
   CHECK_RUN(connections_that_start_slowly_are_refused);
