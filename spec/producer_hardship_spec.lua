@@ -441,8 +441,9 @@ describe("a producer in hard times", function()
     local server = support.start()
     local program = [[
       local kafka = require "upstash.kafka"
-      local producer = kafka.new { password = "wrong", retry_delay = 5, retry_delay_max = 5 }:producer { topic = "t",
-        give_up_after = 200, linger = 20 }
+      -- So slowly that the server does not delay the logins (429).
+      local client = kafka.new { password = "wrong", retry_delay = 100, retry_delay_max = 100 }
+      local producer = client:producer { topic = "t", give_up_after = 200, linger = 20 }
       for number = 1, 1000 do assert(producer:send(nil, "v" .. number)) end
       local flushed, message, details = producer:flush(60000)
       print(flushed, message, details.code, details.status, details.given_up, details.pending, details.first.error)
