@@ -198,6 +198,8 @@ describe("upstash-kafka", function()
       local out = out_of { "serve", "--help" }
       local defaults = require("upstash.kafka.server").defaults
       for _, name in ipairs { "listen", "partitions", "threads", "max-connections", "max-header-bytes",
+        "max-connections-per-address", "tls-timeout", "head-timeout", "idle-timeout", "min-rate",
+        "rate-period",
         "max-body-bytes", "max-message-bytes", "max-request-memory", "map-bytes", "prefetch-bytes", "prefetch-budget",
         "idempotency-window" } do
         local default = tostring(defaults[name:gsub("-", "_")])

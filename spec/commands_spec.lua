@@ -959,12 +959,16 @@ describe("serve", function()
   it("passes on every option unchanged", function()
     local _, given = serve { "--listen", "a:1", "--data", "d", "--username", "u", "--password", "p", "--partitions",
       "1", "--no-auto-create-topics", "--threads", "0", "--max-connections", "1", "--max-header-bytes", "1",
+      "--max-connections-per-address", "6", "--tls-timeout", "7", "--head-timeout", "8", "--idle-timeout", "9",
+      "--min-rate", "10", "--rate-period", "11",
       "--max-body-bytes", "2", "--max-message-bytes", "3", "--max-request-memory", "0", "--map-bytes", "4",
       "--idempotency-window", "5", "--no-sync", "--cors-origin", "x", "--cors-origin=y", "--behind-proxy", "z",
       "--insecure", "--tls-cert", "c", "--tls-key", "k", "--tls-priorities", "PFS" }
     assert.same({ listen = "a:1", data = "d", username = "u", password = "p", partitions = 1,
       auto_create_topics = false, threads = 0, max_connections = 1, max_header_bytes = 1, max_body_bytes = 2,
-      max_message_bytes = 3, max_request_memory = 0, map_bytes = 4, idempotency_window = 5, no_sync = true,
+      max_message_bytes = 3, max_request_memory = 0, map_bytes = 4, idempotency_window = 5,
+      max_connections_per_address = 6, tls_timeout = 7, head_timeout = 8, idle_timeout = 9, min_rate = 10,
+      rate_period = 11, no_sync = true,
       cors_origin = { "x", "y" }, behind_proxy = { "z" }, insecure = true, tls_cert = "c", tls_key = "k",
       tls_priorities = "PFS" }, given)
     _, given = serve { "--brokers", "b:1", "--set", "x=1", "--set", "y=", "--set-file=z=f", "--prefetch-bytes", "1",
@@ -1003,7 +1007,9 @@ describe("serve", function()
       { "--prefetch-bytes", "1" }, { "--prefetch-budget", "1" }, { "--brokers", "b", "--map-bytes", "1" },
       { "--brokers", "b", "--no-sync" }, { "--brokers", "b", "--set", "x=1", "--set-file", "x=1" },
       { "--brokers", "b", "--set", "x=1", "--set", "x=2" }, { "--map-bytes", "0" }, { "--max-connections", "0" },
-      { "--partitions", "0" }, { "--max-body-bytes", "0" } } do
+      { "--partitions", "0" }, { "--max-body-bytes", "0" }, { "--max-connections-per-address", "0" },
+      { "--tls-timeout", "0" }, { "--head-timeout", "0" }, { "--idle-timeout", "0" }, { "--min-rate", "0" },
+      { "--rate-period", "0" } } do
       local did, given, steps = serve(words)
       assert.same({ 2, "", "" }, { did.status, did.out_text, steps })
       assert.is_nil(given)

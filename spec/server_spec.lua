@@ -88,7 +88,8 @@ describe("upstash.kafka.server", function()
     assert.is_true(server.defaults.auto_create_topics)
     assert.is_false(server.defaults.no_sync)
     for _, name in ipairs { "threads", "max_connections", "max_header_bytes", "max_body_bytes", "max_message_bytes",
-      "max_request_memory", "map_bytes", "prefetch_bytes", "prefetch_budget", "idempotency_window" } do
+      "max_request_memory", "map_bytes", "prefetch_bytes", "prefetch_budget", "idempotency_window",
+      "max_connections_per_address", "tls_timeout", "head_timeout", "idle_timeout", "min_rate", "rate_period" } do
       assert.equal("number", type(server.defaults[name]), name)
     end
     for _, name in ipairs { "password", "brokers", "properties", "property_files" } do

@@ -58,7 +58,9 @@ return {
       { header = "^lmdb%.h$", files = { "^server/log_engine/log_store_private%.h$" } },
       { header = "^xxhash%.h$", files = { "^server/api/api_idempotency%.c$" } },
       { header = "^crypt%.h$", files = { "^server/access/password_hash%.c$" } },
-      { header = "^gnutls/", files = { "^server/access/password_hash%.c$", "^server/http/http_certificate%.[ch]$" } },
+      { header = "^gnutls/", files = {
+        "^server/access/password_hash%.c$", "^server/http/http_certificate%.[ch]$", "^server/http/http_handshake%.c$",
+      } },
       { header = "^zlib%.h$", files = { "^common/gzip%.c$" } },
       { header = "^librdkafka/rdkafka%.h$", files = { "^server/kafka_engine/rd/kafka_rd%.h$" } },
       { header = "^lua%.h$", files = { "^binding/" } },

@@ -19,6 +19,8 @@ enum {
   THREADS_DEFAULT_MAX = 8,
   CONNECTIONS_MAX = 1000000,
   IDEMPOTENCY_WINDOW_MAX = 24 * 3600,
+  SECONDS_MAX = 24 * 3600,
+  RATE_MAX = 1 << 20,
   MEMORY_SHARE = 4,         /* requests may take one part in so many of the available memory */
   STOP_MILLISECONDS = 40000 /* in which an engine answers what is pending; a produce has 30 s */
 };
@@ -43,6 +45,12 @@ void uk_server_options_default(struct uk_server_options *options)
     .idempotency_window = UK_IDEMPOTENCY_WINDOW / 1000,
     .auto_create_topics = true,
     .max_connections = 20000,
+    .max_connections_per_address = 256,
+    .tls_timeout = 10,
+    .head_timeout = 15,
+    .idle_timeout = 75,
+    .min_rate = 500,
+    .rate_period = 20,
     .max_header_bytes = UK_HEADER_BYTES,
     .max_body_bytes = UK_BODY_BYTES,
     .max_message_bytes = UK_MESSAGE_BYTES,
@@ -103,6 +111,12 @@ static enum uk_error check_numbers(const struct uk_server_options *options, char
     {"idempotency_window", options->idempotency_window, 0, IDEMPOTENCY_WINDOW_MAX},
     {"threads", options->threads, 0, THREADS_MAX},
     {"max_connections", options->max_connections, 1, CONNECTIONS_MAX},
+    {"max_connections_per_address", options->max_connections_per_address, 1, CONNECTIONS_MAX},
+    {"tls_timeout", options->tls_timeout, 1, SECONDS_MAX},
+    {"head_timeout", options->head_timeout, 1, SECONDS_MAX},
+    {"idle_timeout", options->idle_timeout, 1, SECONDS_MAX},
+    {"min_rate", options->min_rate, 1, RATE_MAX},
+    {"rate_period", options->rate_period, 1, SECONDS_MAX},
     {"max_header_bytes", options->max_header_bytes, HEADER_BYTES_LEAST, HEADER_BYTES_MAX},
     {"max_body_bytes", options->max_body_bytes, 1, BODY_BYTES_MAX},
     {"max_message_bytes", options->max_message_bytes, 1, BODY_BYTES_MAX},
@@ -179,6 +193,18 @@ static size_t request_memory(const struct uk_server_options *options)
                                          : uk_memory_limit("") / MEMORY_SHARE;
 }
 
+static struct uk_reaper_limits limits_of(const struct uk_server_options *options)
+{
+  return (struct uk_reaper_limits){
+    .per_address = (unsigned)options->max_connections_per_address,
+    .handshake = options->tls_timeout * 1000,
+    .head = options->head_timeout * 1000,
+    .idle = options->idle_timeout * 1000,
+    .rate = options->min_rate,
+    .period = options->rate_period * 1000,
+  };
+}
+
 static unsigned default_threads(void)
 {
   long processors = sysconf(_SC_NPROCESSORS_ONLN);
@@ -196,6 +222,7 @@ static enum uk_error start_http(struct uk_server *server, const struct uk_server
     .listen = options->listen,
     .threads = options->threads > 0 ? (unsigned)options->threads : default_threads(),
     .max_connections = (unsigned)options->max_connections,
+    .limits = limits_of(options),
     .max_header_bytes = (size_t)options->max_header_bytes,
     .max_body_bytes = (size_t)options->max_body_bytes,
     .tls_cert = options->tls_cert,

@@ -29,6 +29,10 @@ struct uk_server_options {
   int64_t idempotency_window; /* seconds for which an idempotency key is kept; 0: not at all */
   int64_t threads;            /* HTTP threads; 0 = one per processor, at most 8 */
   int64_t max_connections;
+  int64_t max_connections_per_address; /* not for this machine's, nor proxies'; see http_reaper.h */
+  int64_t tls_timeout, head_timeout, idle_timeout; /* seconds */
+  int64_t min_rate;                                /* bytes a second, of bodies and replies */
+  int64_t rate_period;                             /* seconds in which it is measured */
   int64_t max_header_bytes; /* request line and headers; a connection takes 4 KiB more */
   int64_t max_body_bytes;
   int64_t max_message_bytes;

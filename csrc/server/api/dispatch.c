@@ -217,6 +217,8 @@ static bool authenticate(struct uk_request *request)
     uk_access_find(request->server->access, &logins, &request->client);
   request->credential = result.credential;
   uk_logins_wipe(&logins);
+  if (result.credential != NULL)
+    uk_request_trust(request);
   if (result.outcome == UK_ACCESS_GRANTED || routes[request->endpoint].open)
     return true;
   if (result.outcome == UK_ACCESS_REFUSED)

@@ -77,7 +77,7 @@ static struct MHD_Daemon *start_daemon(struct uk_http *http, const struct uk_htt
                           MHD_OPTION_THREAD_POOL_SIZE, pool,                                 //
                           MHD_OPTION_CONNECTION_LIMIT, connections,                          //
                           MHD_OPTION_CONNECTION_MEMORY_LIMIT, memory,                        //
-                          MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)UK_HTTP_IDLE_SECONDS,     //
+                          MHD_OPTION_CONNECTION_TIMEOUT, 0u, /* see http_reaper.h */         //
                           MHD_OPTION_STRICT_FOR_CLIENT, strictness(http),                    //
                           MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1,                              //
                           MHD_OPTION_UNESCAPE_CALLBACK, unescape_nothing, NULL,              //
@@ -143,6 +143,7 @@ static enum uk_error listen_and_run(struct uk_http *http, const struct uk_http_o
   if (http->queue_response == NULL || !uk_acceptor_init(&http->acceptor))
     return UK_E_UNAVAILABLE;
   http->acceptor.listeners = &http->listeners;
+  http->acceptor.reaper = &http->reaper;
   http->acceptor.limit = options->max_connections + SURPLUS_CONNECTIONS;
   if (!uk_hangups_start(&http->hangups, uk_http_on_hangup) ||
       !uk_receipts_start(&http->receipts, uk_clock_monotonic) ||
@@ -166,6 +167,7 @@ static void free_http(struct uk_http *http)
   uk_hangups_stop(&http->hangups);
   uk_receipts_free(&http->receipts);
   uk_acceptor_free(&http->acceptor);
+  uk_reaper_free(&http->reaper);
   uk_sockets_free(&http->sockets);
   uk_certificate_free(http->certificate);
   uk_http_unregister(http);
@@ -183,14 +185,16 @@ enum uk_error uk_http_start(struct uk_http **out, const struct uk_http_options *
   http->server = options->server;
   http->max_body_bytes = options->max_body_bytes;
   http->max_header_bytes = options->max_header_bytes;
-  http->max_connections = options->max_connections;
   http->proxies = options->proxies;
   http->send_milliseconds = SEND_MILLISECONDS;
   http->start_milliseconds = START_MILLISECONDS;
   http->tls = options->tls_cert != NULL;
   http->lines_are_kept = uk_http_lines_are_kept();
   http->acceptor.wake = -1;
-  const bool has_sockets = uk_sockets_init(&http->sockets);
+  struct uk_reaper_limits limits = options->limits;
+  limits.connections = options->max_connections;
+  const bool has_sockets = uk_sockets_init(&http->sockets) &&
+                           uk_reaper_init(&http->reaper, &limits, http->tls, uk_clock_monotonic);
   http->queue_response = uk_http_queue_function();
   uk_http_register(http);
   enum uk_error error = has_sockets ? listen_and_run(http, options, message, size) : UK_E_NO_MEMORY;

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "common/error.h"
+#include "server/http/http_reaper.h"
 #include "server/request/request.h"
 
 struct uk_http;
@@ -32,6 +33,7 @@ struct uk_http_options {
   const char *listen;
   unsigned threads;               /* >= 1 */
   unsigned max_connections;       /* a request on one more is answered with 429 */
+  struct uk_reaper_limits limits; /* of connections; without `connections` */
   size_t max_header_bytes;        /* request line and headers together; see UK_HTTP_REPLY_ROOM */
   size_t max_body_bytes;          /* applies after decompression too */
   const char *tls_cert, *tls_key; /* PEM files, or both NULL; see http_certificate.h */

@@ -8,6 +8,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "server/http/http_reaper.h"
+
 enum {
   ACCEPTS_MAX = 64,       /* of one socket, before the others have their turn */
   REST_MAX = 1 << 16,     /* connections that wait on one socket; the kernel keeps fewer */
@@ -24,6 +26,14 @@ static unsigned long pending(struct uk_acceptor *acceptor)
   if ((long)(acceptor->passed - started) < 0) /* it started one that was given up */
     acceptor->passed = started;
   return acceptor->passed - started;
+}
+
+/* Milliseconds; while connections are open, the reaper looks at them. */
+static int pause_of(struct uk_acceptor *acceptor, bool full, bool exhausted)
+{
+  if (exhausted && !full)
+    return EXHAUSTED_PAUSE;
+  return full || atomic_load(&acceptor->open) + pending(acceptor) > 0 ? PENDING_PATIENCE : -1;
 }
 
 static bool is_full(struct uk_acceptor *acceptor)
@@ -56,6 +66,7 @@ static enum result accept_one(struct uk_acceptor *acceptor, int listener)
     return ACCEPTED; /* of this connection alone: its client has gone */
   uk_alarm_raise(&acceptor->alarm, "no connection can be accepted: %s; clients wait",
                  strerror(errno));
+  uk_reaper_evict(acceptor->reaper);
   return EXHAUSTED;
 }
 
@@ -101,11 +112,10 @@ static void *run(void *context)
   while (!atomic_load(&acceptor->closing)) {
     const bool full = must_wait(acceptor);
     const unsigned long started = atomic_load(&acceptor->started);
-    const bool waits = full || result == EXHAUSTED;
-    int ready = poll(files, waits ? 1 : 1 + (nfds_t)listeners->count,
-                     full    ? PENDING_PATIENCE
-                     : waits ? EXHAUSTED_PAUSE
-                             : -1);
+    const bool exhausted = result == EXHAUSTED;
+    int ready = poll(files, full || exhausted ? 1 : 1 + (nfds_t)listeners->count,
+                     pause_of(acceptor, full, exhausted));
+    uk_reaper_look(acceptor->reaper);
     if (full && ready == 0)
       forget_pending(acceptor, started);
     if (ready > 0 && files[0].revents != 0)
@@ -187,10 +197,10 @@ void uk_acceptor_free(struct uk_acceptor *acceptor)
     close(acceptor->wake);
 }
 
-unsigned uk_acceptor_opened(struct uk_acceptor *acceptor)
+void uk_acceptor_opened(struct uk_acceptor *acceptor)
 {
   atomic_fetch_add(&acceptor->started, 1);
-  return atomic_fetch_add(&acceptor->open, 1);
+  atomic_fetch_add(&acceptor->open, 1);
 }
 
 void uk_acceptor_closed(struct uk_acceptor *acceptor)

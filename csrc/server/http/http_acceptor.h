@@ -1,6 +1,6 @@
 /* http_acceptor: accepts connections on the listening sockets and passes them to the library, in a
- * thread of its own. The library can wait on one socket only, and it would accept as soon as it
- * exists, while the rest of the server is not ready yet. */
+ * thread of its own, which is the reaper's too. The library can wait on one socket only, and it
+ * would accept as soon as it exists, while the rest of the server is not ready yet. */
 #ifndef UK_HTTP_ACCEPTOR_H
 #define UK_HTTP_ACCEPTOR_H
 
@@ -11,10 +11,12 @@
 #include "server/watch/error_log.h"
 
 struct MHD_Daemon;
+struct uk_reaper;
 
 struct uk_acceptor {
   struct MHD_Daemon *daemon;
   const struct uk_listeners *listeners;
+  struct uk_reaper *reaper;
   unsigned limit; /* of open connections; more wait in the kernel's queue */
   int wake;       /* an eventfd, or -1 */
   pthread_t thread;
@@ -30,7 +32,8 @@ struct uk_acceptor {
 /* False when there is no descriptor for it. */
 bool uk_acceptor_init(struct uk_acceptor *acceptor);
 
-/* Starts the thread. Precondition: daemon, listeners and limit are set. False when the system has
+/* Starts the thread. Precondition: daemon, listeners, reaper and limit are
+ * set. False when the system has
  * no resources for it. */
 bool uk_acceptor_start(struct uk_acceptor *acceptor);
 
@@ -53,8 +56,8 @@ void uk_acceptor_close_rest(struct uk_acceptor *acceptor, void (*each)(void *arg
 /* Precondition: no connection is open. */
 void uk_acceptor_free(struct uk_acceptor *acceptor);
 
-/* For the library's notifications. `opened` returns how many connections were open before. */
-unsigned uk_acceptor_opened(struct uk_acceptor *acceptor);
+/* For the library's notifications. */
+void uk_acceptor_opened(struct uk_acceptor *acceptor);
 void uk_acceptor_closed(struct uk_acceptor *acceptor);
 
 #endif

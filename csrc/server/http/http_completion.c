@@ -4,6 +4,7 @@
 #include "server/api/cors.h"
 #include "server/api/server_state.h"
 #include "server/http/http_exchange.h"
+#include "server/http/http_refusal.h"
 #include "server/http/http_response.h"
 
 /* Whether there is a reply for a client whose connection the library closes without one. */
@@ -18,6 +19,8 @@ static bool has_closing_response(struct uk_exchange *exchange, enum MHD_RequestT
     uk_exchange_finish(exchange);
     return true;
   }
+  if (uk_http_explain_end(exchange->http, exchange->socket, request))
+    return true;
   bool timed_out = code == MHD_REQUEST_TERMINATED_TIMEOUT_REACHED;
   if (code == MHD_REQUEST_TERMINATED_CLIENT_ABORT || (timed_out && exchange->at_end))
     uk_exchange_refuse_cut_off(exchange);
@@ -65,6 +68,8 @@ void uk_http_on_completed(void *context, struct MHD_Connection *connection, void
   write_closing_response(exchange, code);
   const bool was_running = exchange->running, was_in_hand = exchange->in_hand;
   const bool complete = exchange->queued && code == MHD_REQUEST_TERMINATED_COMPLETED_OK;
+  if (complete)
+    uk_reaper_enter(&http->reaper, exchange->socket, UK_PHASE_IDLE);
   if (complete && !exchange->is_last)
     uk_sockets_end(&http->sockets, exchange->socket);
   if (exchange->request.receipt != NULL)

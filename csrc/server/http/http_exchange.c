@@ -88,6 +88,12 @@ static bool follow(struct uk_request *request, struct uk_receipt *receipt)
   return uk_receipts_follow(&exchange->http->receipts, receipt, exchange->socket);
 }
 
+static void trust(const struct uk_request *request)
+{
+  const struct uk_exchange *exchange = uk_exchange_of(request);
+  uk_reaper_trust(&exchange->http->reaper, exchange->socket);
+}
+
 static const struct uk_request_methods methods = {
   .header = uk_exchange_header,
   .each_header = uk_exchange_each_header,
@@ -97,6 +103,7 @@ static const struct uk_request_methods methods = {
   .reply_early = uk_exchange_reply_early,
   .ask = ask,
   .follow = follow,
+  .trust = trust,
 };
 
 /* Splits the target into path and query. `exchange->uri` has room for it and two NULs. */
@@ -150,7 +157,8 @@ void *uk_http_on_uri(void *context, const char *uri, struct MHD_Connection *conn
     return NULL;
   exchange->line_bytes = (uri != NULL ? strlen(uri) : 0) + strlen("  HTTP/1.1\r\n");
   atomic_fetch_add(&exchange->http->begun, 1);
-  uk_http_mark_line(connection, has_long_line(exchange));
+  uk_reaper_enter(&exchange->http->reaper, exchange->socket, UK_PHASE_HEAD);
+  uk_http_mark_line(exchange->http, exchange->socket, has_long_line(exchange));
   uk_receipts_next(&exchange->http->receipts, exchange->socket);
   hide_query(target);
   return exchange;
@@ -207,10 +215,12 @@ static bool refuse_head(struct uk_exchange *exchange, const char *text)
   return false;
 }
 
-static bool refuse_surplus(struct uk_exchange *exchange)
+bool uk_exchange_is_served(struct uk_exchange *exchange, enum uk_phase phase)
 {
-  uk_request_error(&exchange->request, UK_E_TOO_MANY, "the limit of %u open connections is reached",
-                   exchange->http->max_connections);
+  struct uk_http *http = exchange->http;
+  uk_reaper_enter(&http->reaper, exchange->socket, phase);
+  if (!uk_http_explain(http, exchange->socket, &exchange->request))
+    return true;
   uk_request_add_header(&exchange->request, "Connection", "close");
   return false;
 }
@@ -239,8 +249,8 @@ static bool admit(struct uk_exchange *exchange)
     return refuse_head(exchange, fault);
   if (!has_room(exchange))
     return refuse_size(exchange);
-  if (uk_http_is_surplus(exchange->http, exchange->connection))
-    return refuse_surplus(exchange);
+  if (!uk_exchange_is_served(exchange, UK_PHASE_BODY))
+    return false;
   if (!uk_dispatch_accept(&exchange->request))
     return false;
   if (exchange->bad_encoding)
@@ -347,6 +357,7 @@ static enum MHD_Result collect(struct uk_exchange *exchange, const char *data, s
   if (!has_good_chunk(exchange, data))
     return refuse_chunk(exchange);
   exchange->received += length;
+  uk_reaper_received(&exchange->http->reaper, exchange->socket, length);
   if ((exchange->chunked || exchange->received < exchange->content_length) &&
       !may_continue(exchange)) {
     uk_exchange_refuse_cut_off(exchange);

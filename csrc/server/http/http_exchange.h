@@ -88,6 +88,10 @@ void uk_exchange_refuse_cut_off(struct uk_exchange *exchange);
  * again after each resume. */
 enum MHD_Result uk_exchange_proceed(struct uk_exchange *exchange);
 
+/* Whether the connection is in time and has a place; it then enters the phase. Otherwise the reply
+ * says why, and closes it. */
+bool uk_exchange_is_served(struct uk_exchange *exchange, enum uk_phase phase);
+
 /* Takes the request in hand, once. False: the server stops, and has refused it already. */
 bool uk_exchange_begin(struct uk_exchange *exchange);
 

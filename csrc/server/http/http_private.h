@@ -11,6 +11,7 @@
 #include "server/http/http_hangup.h"
 #include "server/http/http_acceptor.h"
 #include "server/http/http_pool.h"
+#include "server/http/http_reaper.h"
 #include "server/http/http_receipts.h"
 #include "server/http/http_sockets.h"
 #include "server/http/listen.h"
@@ -23,8 +24,6 @@ typedef enum MHD_Result uk_queue_response(struct MHD_Connection *connection, uns
 
 #define UK_HTTP_STOPPING "the server is stopping"
 
-enum { UK_HTTP_IDLE_SECONDS = 75 }; /* connections without a pending request close after this */
-
 struct uk_http {
   struct uk_server *server;
   struct MHD_Daemon *daemon;
@@ -36,15 +35,15 @@ struct uk_http {
   struct uk_receipts receipts; /* of replies that were written */
   struct uk_proxies proxies;
   struct uk_alarm unforwarded; /* a proxy that names no client; never cleared */
+  struct uk_reaper reaper;     /* places and deadlines of connections */
   size_t max_body_bytes;
-  unsigned max_connections;
   size_t max_header_bytes;
   bool tls;
   struct uk_certificate *certificate; /* NULL without TLS */
   bool lines_are_kept;                /* see http_lines.h */
   uk_queue_response *queue_response;  /* the library's own function; see http_refusal.h */
-  char ours, surplus; /* their addresses mark this server's connections: normal, above the limit */
-  struct uk_http *next; /* in the list of registered servers; see http_refusal.h */
+  char ours;                          /* its address marks this server's connections */
+  struct uk_http *next;               /* in the list of registered servers; see http_refusal.h */
 
   int64_t send_milliseconds;  /* how long uk_http_stop waits for clients that do not read */
   int64_t start_milliseconds; /* how long it waits for the library to start connections */

@@ -11,17 +11,13 @@
 #include "server/api/cors.h"
 #include "server/api/server_state.h"
 #include "server/http/http_certificate.h"
+#include "server/http/http_handshake.h"
 #include "server/http/http_headers.h"
 #include "server/http/http_response.h"
 
-enum {
-  REFUSAL_SIZE = 512,
-  DROP_SIZE = 16 << 10,
-  DROPS_MAX = 16,
-  LONG_LINE_SECONDS = 4, /* for the headers after a line that is too long; no other timeout is 4 */
-  SURPLUS_SECONDS =
-    5 /* for the request on a connection above the limit, since others are waiting */
-};
+enum { REFUSAL_SIZE = 512, DROP_SIZE = 16 << 10, DROPS_MAX = 16 };
+#define OVER_LIMIT "the limit of %u open connections is reached"
+#define OVER_ADDRESS "the limit of %u open connections from one address is reached"
 
 static const struct {
   unsigned status;
@@ -134,33 +130,48 @@ static struct uk_http *server_of(struct MHD_Connection *connection)
   const void *mark = mark_of(connection);
   pthread_mutex_lock(&lock);
   struct uk_http *http = registered;
-  while (http != NULL && mark != &http->ours && mark != &http->surplus)
+  while (http != NULL && mark != &http->ours)
     http = http->next;
   pthread_mutex_unlock(&lock);
   return http;
 }
 
-/* Checks again, because other connections may have closed since this one opened. */
-bool uk_http_is_surplus(const struct uk_http *http, struct MHD_Connection *connection)
+bool uk_http_is_exempt(const struct uk_http *http, const struct uk_client_address *peer)
 {
-  return mark_of(connection) == &http->surplus &&
-         atomic_load(&http->acceptor.open) > http->max_connections;
+  return uk_client_address_is_local(peer) || uk_proxies_hold(&http->proxies, peer);
 }
 
-/* The mark is the connection's timeout: the only thing of a connection that we may change later. */
-static bool is_marked_long(struct MHD_Connection *connection)
+bool uk_http_explain_end(struct uk_http *http, int socket, struct uk_request *request)
 {
-  const union MHD_ConnectionInfo *info =
-    MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_TIMEOUT);
-  return info != NULL && info->connection_timeout == LONG_LINE_SECONDS;
+  const struct uk_reaper_limits *limits = &http->reaper.limits;
+  const enum uk_verdict verdict = uk_reaper_verdict(&http->reaper, socket);
+  if (verdict == UK_VERDICT_LATE)
+    uk_request_error(request, UK_E_REQUEST_TIMEOUT, NULL);
+  else if (verdict == UK_VERDICT_NO_MEMORY)
+    uk_request_error(request, UK_E_NO_MEMORY, NULL);
+  else if (verdict == UK_VERDICT_GAVE_WAY)
+    uk_request_error(request, UK_E_TOO_MANY, OVER_LIMIT, limits->connections);
+  else if (verdict == UK_VERDICT_CROWD)
+    uk_request_error(request, UK_E_TOO_MANY, OVER_ADDRESS, limits->per_address);
+  return verdict != UK_VERDICT_NONE;
 }
 
-void uk_http_mark_line(struct MHD_Connection *connection, bool is_long)
+bool uk_http_explain(struct uk_http *http, int socket, struct uk_request *request)
 {
-  if (is_long != is_marked_long(connection))
-    MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT,
-                              is_long ? (unsigned)LONG_LINE_SECONDS
-                                      : (unsigned)UK_HTTP_IDLE_SECONDS);
+  const struct uk_reaper_limits *limits = &http->reaper.limits;
+  if (uk_http_explain_end(http, socket, request))
+    return true;
+  const enum uk_place place = uk_reaper_place(&http->reaper, socket);
+  if (place == UK_PLACE_FULL)
+    uk_request_error(request, UK_E_TOO_MANY, OVER_LIMIT, limits->connections);
+  else if (place == UK_PLACE_CROWD)
+    uk_request_error(request, UK_E_TOO_MANY, OVER_ADDRESS, limits->per_address);
+  return place != UK_PLACE_TAKEN;
+}
+
+void uk_http_mark_line(struct uk_http *http, int socket, bool is_long)
+{
+  uk_reaper_mark_line(&http->reaper, socket, is_long);
 }
 
 int uk_http_socket(struct MHD_Connection *connection)
@@ -189,7 +200,8 @@ MHD_queue_response(struct MHD_Connection *connection, unsigned int status,
 {
   uk_queue_response *queue = uk_http_queue_function();
   struct uk_http *http = server_of(connection);
-  if (http != NULL && status == 431 && is_marked_long(connection))
+  if (http != NULL && status == 431 &&
+      uk_reaper_has_long_line(&http->reaper, uk_http_socket(connection)))
     status = 414;
   if (http != NULL && has_bad_length(connection)) {
     write_refusal(uk_http_socket(connection), http, connection, status);
@@ -204,6 +216,7 @@ MHD_queue_response(struct MHD_Connection *connection, unsigned int status,
   struct MHD_Response *json = json_response(http, connection, status);
   if (json == NULL) /* out of memory: the connection closes */
     return MHD_NO;
+  uk_reaper_enter(&http->reaper, uk_http_socket(connection), UK_PHASE_REPLY);
   enum MHD_Result result = queue(connection, status, json);
   MHD_destroy_response(json);
   return result;
@@ -259,37 +272,76 @@ static void give_certificate(struct uk_http *http, struct MHD_Connection *connec
     uk_certificate_use(http->certificate, info->tls_session);
 }
 
-static const void *enter(struct uk_http *http, struct MHD_Connection *connection)
+/* Writes why the reaper shut the connection down; false: it did not. */
+static bool write_verdict(struct uk_http *http, int socket)
 {
+  struct uk_request refusal = {.method = UK_GET};
+  uk_buffer_init(&refusal.reply, REFUSAL_SIZE);
+  const bool ended = uk_http_explain_end(http, socket, &refusal);
+  if (ended && refusal.reply.error == UK_OK)
+    uk_http_write_response(socket, &refusal);
+  uk_buffer_free(&refusal.reply);
+  return ended;
+}
+
+/* The connection of this TLS session has finished its handshake. */
+static void shake_hands(int socket, const void *session)
+{
+  pthread_mutex_lock(&lock);
+  struct uk_http *http = registered;
+  while (http != NULL && !uk_reaper_shook_hands(&http->reaper, socket, session))
+    http = http->next;
+  pthread_mutex_unlock(&lock);
+}
+
+/* A connection that is turned away at once costs no more than this. */
+static void find_place(struct uk_http *http, struct MHD_Connection *connection, int socket)
+{
+  const struct uk_client_address peer = uk_http_peer(connection);
+  const enum uk_place place =
+    uk_reaper_open(&http->reaper, socket, &peer, !uk_http_is_exempt(http, &peer),
+                   uk_http_follow_handshake(connection, shake_hands));
+  if (place == UK_PLACE_NONE && !http->tls)
+    write_verdict(http, socket);
+}
+
+static void enter(struct uk_http *http, struct MHD_Connection *connection)
+{
+  const int socket = uk_http_socket(connection);
   if (http->certificate != NULL)
     give_certificate(http, connection);
   if (!http->tls)
-    uk_sockets_opened(&http->sockets, uk_http_socket(connection));
+    uk_sockets_opened(&http->sockets, socket);
   if (atomic_load(&http->refuses_open))
     uk_http_refuse_open(http); /* also this one, which was not open before */
-  if (uk_acceptor_opened(&http->acceptor) < http->max_connections)
-    return &http->ours;
-  MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT, (unsigned)SURPLUS_SECONDS);
-  return &http->surplus;
+  uk_acceptor_opened(&http->acceptor);
+  find_place(http, connection, socket);
+}
+
+static void leave(struct uk_http *http, int socket)
+{
+  if (!http->tls)
+    uk_sockets_closed(&http->sockets, socket);
+  if (uk_receipts_closing(&http->receipts, socket) || http->tls)
+    return;
+  if (is_unanswered(socket) && !write_verdict(http, socket))
+    write_refusal(socket, http, NULL, 400);
+  drop_unread(socket);
 }
 
 void uk_http_on_connection(void *context, struct MHD_Connection *connection, void **socket_context,
                            enum MHD_ConnectionNotificationCode code)
 {
   struct uk_http *http = context;
+  const int socket = uk_http_socket(connection);
   if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-    *socket_context = (void *)(uintptr_t)enter(http, connection);
+    *socket_context = &http->ours;
+    enter(http, connection);
     return;
   }
   uk_acceptor_closed(&http->acceptor);
-  int socket = uk_http_socket(connection);
   if (socket < 0)
     return;
-  if (!http->tls)
-    uk_sockets_closed(&http->sockets, socket);
-  if (uk_receipts_closing(&http->receipts, socket) || http->tls)
-    return;
-  if (is_unanswered(socket))
-    write_refusal(socket, http, NULL, 400);
-  drop_unread(socket);
+  leave(http, socket);
+  uk_reaper_closed(&http->reaper, socket);
 }

@@ -28,12 +28,19 @@ uk_queue_response *uk_http_queue_function(void);
  * call for the same connection: version 1.0 of the library overwrites it. */
 int uk_http_socket(struct MHD_Connection *connection);
 
-/* Whether the connection is above the limit. */
-bool uk_http_is_surplus(const struct uk_http *http, struct MHD_Connection *connection);
+/* Whether connections from this address are not counted for it: those of this machine and of
+ * trusted proxies, which carry the requests of many clients. */
+bool uk_http_is_exempt(const struct uk_http *http, const struct uk_client_address *peer);
+
+/* Makes the reply on a connection that the reaper has shut down. False: it has not. */
+bool uk_http_explain_end(struct uk_http *http, int socket, struct uk_request *request);
+
+/* The same, also on a connection that gets no place. */
+bool uk_http_explain(struct uk_http *http, int socket, struct uk_request *request);
 
 /* Call it for each request once its line is read. `is_long`: the line alone exceeds
  * max_header_bytes. If the library then refuses the headers, its 431 becomes a 414. */
-void uk_http_mark_line(struct MHD_Connection *connection, bool is_long);
+void uk_http_mark_line(struct uk_http *http, int socket, bool is_long);
 
 /* An MHD_NotifyConnectionCallback; `context` is a struct uk_http. */
 void uk_http_on_connection(void *context, struct MHD_Connection *connection, void **socket_context,

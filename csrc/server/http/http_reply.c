@@ -79,6 +79,7 @@ enum MHD_Result uk_exchange_queue(struct uk_exchange *exchange)
   struct uk_request *request = &exchange->request;
   if (!uk_exchange_begin(exchange))
     return MHD_NO;
+  uk_reaper_enter(&exchange->http->reaper, exchange->socket, UK_PHASE_REPLY);
   uk_exchange_finish(exchange);
   uk_cors_add_headers(exchange->http->server->cors, request);
   add_close(exchange);

@@ -59,6 +59,8 @@ static bool enter(struct uk_exchange *exchange)
   struct uk_http *http = exchange->http;
   if (atomic_load(&http->refusing) || !uk_exchange_begin(exchange))
     return refuse_stopping(exchange);
+  if (!uk_exchange_is_served(exchange, UK_PHASE_HANDLER))
+    return false;
   atomic_fetch_add(&http->unanswered, 1);
   atomic_fetch_add(&http->unsent, 1);
   if (!atomic_load(&http->refusing))

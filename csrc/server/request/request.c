@@ -68,6 +68,11 @@ void uk_request_drop_input(struct uk_request *request, bool keep_body)
   request->body_length = 0;
 }
 
+void uk_request_trust(const struct uk_request *request)
+{
+  request->methods->trust(request);
+}
+
 void uk_request_add_header(struct uk_request *request, const char *name, const char *value)
 {
   if (request->reply_header_count == UK_REPLY_HEADERS) {

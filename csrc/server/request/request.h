@@ -47,6 +47,7 @@ struct uk_request_methods {
   void (*reply_early)(struct uk_request *request);
   void (*ask)(const struct uk_request *request, struct uk_slice recipient);
   bool (*follow)(struct uk_request *request, struct uk_receipt *receipt);
+  void (*trust)(const struct uk_request *request);
 };
 
 struct uk_request {
@@ -150,6 +151,10 @@ struct uk_arena *uk_request_scratch(struct uk_request *request);
 /* Frees the scratch arena and, unless `keep_body`, the body: a request that waits must not hold
  * them. Call it before the operation is submitted, which may not refer to them. */
 void uk_request_drop_input(struct uk_request *request, bool keep_body);
+
+/* The request has valid credentials. A connection that never sent any gives way to others when the
+ * server has as many as it may. */
+void uk_request_trust(const struct uk_request *request);
 
 /* Both strings are static or in the arena. A header beyond UK_REPLY_HEADERS is a bug and turns the
  * reply into a 500. */

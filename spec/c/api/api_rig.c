@@ -92,6 +92,13 @@ static void ask(const struct uk_request *request, struct uk_slice recipient)
     ++*rig->asked;
 }
 
+static void trust(const struct uk_request *request)
+{
+  const struct api_rig *rig = ((const struct call *)request)->rig;
+  if (rig->trusted != NULL)
+    ++*rig->trusted;
+}
+
 static bool follow(struct uk_request *request, struct uk_receipt *receipt)
 {
   (void)receipt;
@@ -114,7 +121,8 @@ static const struct uk_request_methods methods = {.header = header,
                                                   .reply = reply,
                                                   .reply_early = reply_early,
                                                   .ask = ask,
-                                                  .follow = follow};
+                                                  .follow = follow,
+                                                  .trust = trust};
 
 static void fill(struct call *call, const char *user, const char *path, const char *body)
 {

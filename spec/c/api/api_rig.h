@@ -23,6 +23,7 @@ struct api_rig {
   size_t reply_bytes;              /* the maximum size of a reply; 0: the default */
   bool is_client_gone, is_cut_off; /* what handlers learn about the client and the response */
   bool cannot_follow;              /* no memory to follow the response */
+  int *trusted;                    /* counts requests with valid credentials; may be NULL */
   int *asked;                      /* counts questions about earlier responses; may be NULL */
   int *dropped; /* counts bodies that are freed before their operation ends; may be NULL */
 };

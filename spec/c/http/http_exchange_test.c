@@ -360,22 +360,30 @@ static bool has_read(int fd)
   return served >= 0 && ioctl(served, FIONREAD, &unread) == 0 && unread == 0;
 }
 
-/* A connection above the limit is served if, when its request arrives, others have closed. */
-static void serves_the_maximum_number_of_connections(void)
+/* What the server answers without a request to its engine. */
+#define GET_NOWHERE "GET /produce/a/b?c=d HTTP/1.1\r\n" HEAD "\r\n"
+
+/* A connection above the limit is served if, when its request arrives, others have closed. Those
+ * that have authenticated do not give way. */
+static void E2_serves_the_maximum_number_of_connections(void)
 {
   enum { MOST = 2 };
   int fds[MOST + 2];
   open_rig();
   struct uk_http *http = rig.server.http;
-  http->max_connections = MOST;
+  http->reaper.limits.connections = MOST;
   for (int i = 0; i <= MOST; i++) {
     fds[i] = connect_to_rig();
     CHECK_EVENTUALLY(atomic_load(&http->acceptor.open) == (unsigned)i + 1);
+    if (i == MOST)
+      break;
+    ask(fds[i], GET_NOWHERE);
+    CHECK(wire_has_status(400));
   }
   close(fds[0]);
   CHECK_EVENTUALLY(atomic_load(&http->acceptor.open) == MOST);
-  ask(fds[MOST], GET_HEALTH);
-  CHECK(wire_has_status(200));
+  ask(fds[MOST], GET_NOWHERE);
+  CHECK(wire_has_status(400));
   fds[0] = connect_to_rig();
   CHECK_EQ_STR(ask(fds[0], GET_HEALTH),
                REFUSED_AS("the limit of 2 open connections is reached", 429));
@@ -387,6 +395,36 @@ static void serves_the_maximum_number_of_connections(void)
   ask_once("GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n"); /* the limit is the reason that it gets */
   CHECK(wire_has_status(429));
   for (int i = 0; i <= MOST; i++)
+    close(fds[i]);
+  http_rig_close(&rig);
+}
+
+/* Of those that have not, the oldest one gives way, and learns why if it has sent something. */
+static void E2_the_oldest_stranger_gives_way(void)
+{
+  int fds[4];
+  open_rig();
+  struct uk_http *http = rig.server.http;
+  http->reaper.limits.connections = 3;
+  for (int i = 0; i < 3; i++) {
+    fds[i] = connect_to_rig();
+    CHECK_EVENTUALLY(atomic_load(&http->acceptor.open) == (unsigned)i + 1);
+    wire_send(fds[i], i == 0 ? GET_NOWHERE : "GET /hea");
+    if (i == 0)
+      wire_receive(fds[0], true);
+    CHECK_EVENTUALLY(has_read(fds[i]));
+  }
+  fds[3] = connect_to_rig();
+  CHECK_EQ_STR(wire_receive_all(fds[1]),
+               REFUSED_AS("the limit of 3 open connections is reached", 429));
+  CHECK(strstr(wire_answer, "\r\nRetry-After: 1\r\n") != NULL);
+  ask(fds[3], GET_HEALTH);
+  CHECK(wire_has_status(200));
+  ask(fds[2], "lth HTTP/1.1\r\nHost: x\r\n\r\n");
+  CHECK(wire_has_status(200));
+  ask(fds[0], GET_NOWHERE);
+  CHECK(wire_has_status(400));
+  for (int i = 0; i < 4; i++)
     close(fds[i]);
   http_rig_close(&rig);
 }
@@ -569,7 +607,8 @@ int main(void)
   CHECK_RUN(counts_pending_requests);
   CHECK_RUN(answers_503_while_it_stops);
   CHECK_RUN(finishes_writing_a_response_when_it_stops);
-  CHECK_RUN(serves_the_maximum_number_of_connections);
+  CHECK_RUN(E2_serves_the_maximum_number_of_connections);
+  CHECK_RUN(E2_the_oldest_stranger_gives_way);
   CHECK_RUN(answers_at_close_only_clients_without_an_answer);
   CHECK_RUN(writes_nothing_past_the_library_in_tls);
   CHECK_RUN(discards_a_refused_body);

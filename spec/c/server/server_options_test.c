@@ -58,6 +58,12 @@ static void has_the_documented_defaults(void)
   CHECK_EQ_INT(options.no_sync, false);
   CHECK_EQ_INT(options.threads, 0);
   CHECK_EQ_INT(options.max_connections, 20000);
+  CHECK_EQ_INT(options.max_connections_per_address, 256);
+  CHECK_EQ_INT(options.tls_timeout, 10);
+  CHECK_EQ_INT(options.head_timeout, 15);
+  CHECK_EQ_INT(options.idle_timeout, 75);
+  CHECK_EQ_INT(options.min_rate, 500);
+  CHECK_EQ_INT(options.rate_period, 20);
   CHECK_EQ_INT(options.max_header_bytes, 8192);
   CHECK_EQ_INT(options.max_body_bytes, 16777216);
   CHECK_EQ_INT(options.max_message_bytes, 1048576);
@@ -83,6 +89,12 @@ static void accepts_only_numbers_within_their_limits(void)
     {"idempotency_window", &options.idempotency_window, 0, 86400},
     {"threads", &options.threads, 0, 64},
     {"max_connections", &options.max_connections, 1, 1000000},
+    {"max_connections_per_address", &options.max_connections_per_address, 1, 1000000},
+    {"tls_timeout", &options.tls_timeout, 1, 86400},
+    {"head_timeout", &options.head_timeout, 1, 86400},
+    {"idle_timeout", &options.idle_timeout, 1, 86400},
+    {"min_rate", &options.min_rate, 1, 1048576},
+    {"rate_period", &options.rate_period, 1, 86400},
     {"max_header_bytes", &options.max_header_bytes, 2048, 1048576},
     {"max_body_bytes", &options.max_body_bytes, 1, 268435456},
     {"max_message_bytes", &options.max_message_bytes, 1, 268435456},

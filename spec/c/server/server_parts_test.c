@@ -203,6 +203,12 @@ static struct uk_server_options unusual(void)
                                     .no_sync = true,
                                     .threads = 6,
                                     .max_connections = 7,
+                                    .max_connections_per_address = 12,
+                                    .tls_timeout = 13,
+                                    .head_timeout = 14,
+                                    .idle_timeout = 15,
+                                    .min_rate = 16,
+                                    .rate_period = 17,
                                     .max_header_bytes = 8000,
                                     .max_body_bytes = 9000,
                                     .max_message_bytes = 1000,
@@ -239,6 +245,12 @@ static void the_log_gets_its_options(void)
   CHECK(http.server == server);
   CHECK_EQ_INT(http.threads, 6);
   CHECK_EQ_INT(http.max_connections, 7);
+  CHECK_EQ_INT(http.limits.per_address, 12);
+  CHECK_EQ_INT(http.limits.handshake, 13000);
+  CHECK_EQ_INT(http.limits.head, 14000);
+  CHECK_EQ_INT(http.limits.idle, 15000);
+  CHECK_EQ_INT(http.limits.rate, 16);
+  CHECK_EQ_INT(http.limits.period, 17000);
   CHECK_EQ_INT(http.max_header_bytes, 8000);
   CHECK_EQ_INT(http.max_body_bytes, 9000);
   CHECK(http.tls_cert == NULL && http.tls_key == NULL && http.tls_priorities == NULL);

@@ -10,6 +10,10 @@ local function size(name, about)
   return { name = name, value = "BYTES", kind = "integer", min = 1, about = about }
 end
 
+local function seconds(name, about)
+  return { name = name, value = "SECONDS", kind = "integer", min = 1, about = about }
+end
+
 local OPTIONS = {
   { name = "listen", value = "ADDRESS", kind = "name",
     about = "HOST:PORT, [IPv6]:PORT, :PORT (all addresses) or unix:PATH; port 0 picks a free port" },
@@ -38,6 +42,13 @@ local OPTIONS = {
   { name = "threads", value = "N", kind = "integer", min = 0,
     about = "threads that serve HTTP; 0: one for each processor, at most 8" },
   { name = "max-connections", value = "N", kind = "integer", min = 1, about = "connections open at once" },
+  { name = "max-connections-per-address", value = "N", kind = "integer", min = 1,
+    about = "connections open at once from one address; not for this machine's and those of --behind-proxy" },
+  seconds("tls-timeout", "for a TLS handshake"),
+  seconds("head-timeout", "for the request line and the headers"),
+  seconds("idle-timeout", "that a connection stays open without a request"),
+  size("min-rate", "a second at which a request body must arrive and a response must be read"),
+  seconds("rate-period", "in which --min-rate is measured"),
   size("max-header-bytes", "the largest request line and headers; each connection reserves 4096 more"),
   size("max-body-bytes", "the largest request body, before and after decompression"),
   size("max-message-bytes", "the largest message: key, value and headers"),
@@ -60,9 +71,9 @@ local OPTIONS = {
 }
 
 local PASSED_ON = { "listen", "data", "credentials", "prefetch_bytes", "prefetch_budget", "partitions",
-  "idempotency_window", "threads", "max_connections", "max_header_bytes", "max_body_bytes", "max_message_bytes",
-  "max_request_memory", "map_bytes", "cors_origin", "behind_proxy", "tls_cert", "tls_key",
-  "tls_priorities" }
+  "idempotency_window", "threads", "max_connections", "max_connections_per_address", "tls_timeout", "head_timeout",
+  "idle_timeout", "min_rate", "rate_period", "max_header_bytes", "max_body_bytes", "max_message_bytes",
+  "max_request_memory", "map_bytes", "cors_origin", "behind_proxy", "tls_cert", "tls_key", "tls_priorities" }
 
 local function environment(variable)
   local value = os.getenv(variable)

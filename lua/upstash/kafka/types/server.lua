@@ -21,6 +21,12 @@
 ---@field idempotency_window integer? seconds for which an idempotency key is kept, default 600; 0: not at all
 ---@field threads integer? that serve HTTP; 0: one for each processor, at most 8
 ---@field max_connections integer?
+---@field max_connections_per_address integer? not for this machine's addresses nor those of behind_proxy
+---@field tls_timeout integer? seconds for a TLS handshake
+---@field head_timeout integer? seconds for the request line and the headers
+---@field idle_timeout integer? seconds that a connection stays open without a request
+---@field min_rate integer? bytes a second at which a request body must arrive and a response must be read
+---@field rate_period integer? seconds in which min_rate is measured
 ---@field max_header_bytes integer?
 ---@field max_body_bytes integer?
 ---@field max_message_bytes integer?
