@@ -6,6 +6,7 @@
 #   make env        prints exports that put this checkout first on Lua's paths: eval "$(make -s env)"
 #   make deps       installs what run and test need; make deps-run only what run needs
 #   make lint       directions and circles, warnings of two compilers, luacheck, exports, docs, format
+#   make analyze    static analysis by cppcheck and gcc -fanalyzer
 #   make map        prints the rooms, their sizes, the arrows between them and between files, and circles
 #   make figures    renders the figures of docs/figures from their text files (needs Graphviz)
 #   make build-all  builds the modules for every Lua, the C tests and the benchmarks
@@ -100,7 +101,7 @@ LUA_FILES := $(sort $(wildcard lua/upstash/kafka/*.lua lua/upstash/kafka/*/*.lua
 SERVER_LUA_FILES := lua/upstash/kafka/launcher.lua
 CLIENT_LUA_FILES := $(filter-out $(SERVER_LUA_FILES),$(LUA_FILES))
 
-.PHONY: build build-client build-server run test env deps deps-run build-all lint map figures look look-lua sanitize-c sanitize-nginx fuzz fuzz-programs soak chaos bench test-rocks test-kafka test-browser clean help
+.PHONY: build build-client build-server run test env deps deps-run build-all lint map figures look look-lua sanitize-c sanitize-nginx analyze fuzz fuzz-programs soak chaos bench test-rocks test-kafka test-browser clean help
 .PHONY: kafka kafka-stop install install-client install-server c-tests bench-modules bench-programs FORCE
 
 build: build-client build-server
@@ -375,6 +376,10 @@ look:
 
 look-lua:
 	@printf '%s\n' $(LUA_SOURCES) | $(LOOK) $(UK_LUA_CFLAGS)
+
+analyze:
+	@.ci/deps analyze lua5.4
+	@.ci/analyze
 
 map:
 	@lua5.4 .ci/map.lua

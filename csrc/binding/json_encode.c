@@ -341,6 +341,7 @@ bool uk_lua_json_encode(lua_State *L, int index, const struct uk_lua_json_style 
 {
   const int top = lua_gettop(L);
   struct encoder encoder = {L, style, buffer, fault, top + 1, 0};
+  /* cppcheck-suppress ctuuninitvar ; these two are set here */
   fault->path[0] = fault->reason[0] = '\0';
   luaL_checkstack(L, 4, NULL);
   lua_pushvalue(L, index);

@@ -57,13 +57,14 @@ int uk_lua_misuse(lua_State *L, const struct uk_lua_blame *blame, const char *fi
   va_start(arguments, format);
   append_list(text, &length, format, arguments);
   va_end(arguments);
-  return luaL_error(L, "bad argument #%d to '%s' (%s)", blame->argument, blame->function, text);
+  luaL_error(L, "bad argument #%d to '%s' (%s)", blame->argument, blame->function, text);
+  __builtin_unreachable(); /* Lua does not declare that luaL_error never returns */
 }
 
 int uk_lua_misuse_type(lua_State *L, const struct uk_lua_blame *blame, const char *field,
                        const char *expected, int index)
 {
-  return uk_lua_misuse(L, blame, field, "%s expected, got %s", expected, luaL_typename(L, index));
+  uk_lua_misuse(L, blame, field, "%s expected, got %s", expected, luaL_typename(L, index));
 }
 
 static void *at_offset(void *out, const struct uk_lua_option *row)

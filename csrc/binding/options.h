@@ -53,10 +53,10 @@ void uk_lua_read_option(lua_State *L, int index, const struct uk_lua_option *row
 
 /* Raises. `field` NULL: the element or the argument itself is wrong. */
 int uk_lua_misuse(lua_State *L, const struct uk_lua_blame *blame, const char *field,
-                  const char *format, ...) __attribute__((format(printf, 4, 5)));
+                  const char *format, ...) __attribute__((noreturn, format(printf, 4, 5)));
 
 /* Raises "FIELD: EXPECTED expected, got TYPE". */
 int uk_lua_misuse_type(lua_State *L, const struct uk_lua_blame *blame, const char *field,
-                       const char *expected, int index);
+                       const char *expected, int index) __attribute__((noreturn));
 
 #endif

@@ -96,16 +96,15 @@ static bool returns_messages(const struct uk_lua_call_row *row)
 
 /* Pushes the failure of a response that did not arrive or cannot be read. The beginning of one that
  * is too large gives its position. */
-static int push_lost(const struct call *call, struct uk_lua_failure *failure,
-                     struct uk_buffer *body)
+static int push_lost(const struct call *call, struct uk_lua_failure failure, struct uk_buffer *body)
 {
   struct uk_response_position first = {.known = false};
-  failure->again = again_of(call->row, failure->error, failure->status);
-  if (failure->error == UK_E_RESPONSE_TOO_LARGE && returns_messages(call->row)) {
+  failure.again = again_of(call->row, failure.error, failure.status);
+  if (failure.error == UK_E_RESPONSE_TOO_LARGE && returns_messages(call->row)) {
     uk_response_first(body->data, body->length, &first);
-    failure->position = &first;
+    failure.position = &first;
   }
-  return finish_call(call, uk_lua_push_failure(call->L, failure));
+  return finish_call(call, uk_lua_push_failure(call->L, &failure));
 }
 
 /* `messages` is that of uk_response_results. */
@@ -125,7 +124,7 @@ static int push_call_failure(const struct call *call, struct uk_client_failure *
       result.message = uk_slice_text(uk_error_text(result.error));
     return push_anonymous_failure(call, &result);
   }
-  return push_lost(call, &result, &call->memory->response);
+  return push_lost(call, result, &call->memory->response);
 }
 
 static int push_request_failure(const struct call *call)
@@ -424,13 +423,13 @@ static int finish(lua_State *L)
   struct uk_buffer *body = &call.memory->response;
   struct uk_lua_failure lost = {.error = take_body(L, "finish", body), .retry_after = -1};
   if (lost.error != UK_OK)
-    return push_lost(&call, &lost, body);
+    return push_lost(&call, lost, body);
   struct uk_client_failure failure;
   if (uk_response_failed(&failure, (int)status, retry_after, body->data, body->length))
     return push_call_failure(&call, &failure, messages);
   if (is_lost(L, (int)status, body)) {
     lost.error = UK_E_CONNECTION_LOST;
-    return push_lost(&call, &lost, body);
+    return push_lost(&call, lost, body);
   }
   return push_result(&call, messages, &notes);
 }
@@ -487,7 +486,7 @@ static int fail(lua_State *L)
   struct call call = take_memory(L, client, row);
   uk_lua_check_client(L);
   take_body(L, "fail", &call.memory->response);
-  return push_lost(&call, &failure, &call.memory->response);
+  return push_lost(&call, failure, &call.memory->response);
 }
 
 void uk_lua_add_calls(lua_State *L)

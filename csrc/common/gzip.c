@@ -40,7 +40,7 @@ enum uk_error uk_gzip(struct uk_buffer *buffer, struct uk_slice bytes)
 /* Decompresses one step into the buffer; `*status` is the result of zlib. */
 static enum uk_error unpack_step(struct uk_buffer *buffer, z_stream *stream, int *status)
 {
-  char last_byte;
+  char last_byte = 0;
   size_t room = buffer->limit - buffer->length;
   size_t step = room < STEP ? room : STEP;
   /* At the limit, one more byte shows whether anything is left. */

@@ -292,6 +292,7 @@ static void set_answer(struct entry *entry, const struct uk_produce *operation)
   char *fitted = realloc(answer.data, answer.length);
   entry->answer = fitted != NULL ? fitted : answer.data;
   entry->length = answer.length;
+  /* cppcheck-suppress memleak ; the entry owns it */
 }
 
 bool uk_produce_keys_end(struct uk_produce_keys *keys, const struct uk_produce *operation,

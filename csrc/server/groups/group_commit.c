@@ -69,10 +69,10 @@ static void fill(struct uk_group_commit *commit, const struct uk_group_instance 
       names += name.length;
       last = partition->assignment;
     }
-    *offset++ =
-      (struct uk_topic_partition_offset){.topic = name,
-                                         .partition = uk_group_partition_number(partition),
-                                         .offset = choice->offset(&partition->progress)};
+    *offset = (struct uk_topic_partition_offset){.topic = name,
+                                                 .partition = uk_group_partition_number(partition),
+                                                 .offset = choice->offset(&partition->progress)};
+    offset++;
   }
 }
 
