@@ -116,6 +116,23 @@ static void a_damaged_page_of_keys_is_told_once(void)
   }
 }
 
+/* Also where more keys lack their rows than after a crash. */
+static void a_lost_table_of_expiries_is_told_once(void)
+{
+  enum { KEYS = UK_LOG_KEYS_QUEUED + 1 };
+  char key[20];
+  struct uk_log *log = keyed_open();
+  REQUIRE(log != NULL);
+  for (int i = 0; i < KEYS; i++) {
+    snprintf(key, sizeof key, "%d", i);
+    is_new(log, key, i);
+  }
+  uk_log_close(log);
+  checked_tells("");
+  lose("expiries", KEYS);
+  rig_remove();
+}
+
 static void meta_pages_are_told(void)
 {
   checked_write_log();
@@ -307,6 +324,7 @@ int main(void)
 {
   CHECK_RUN(a_damaged_page_is_told_once);
   CHECK_RUN(a_damaged_page_of_keys_is_told_once);
+  CHECK_RUN(a_lost_table_of_expiries_is_told_once);
   CHECK_RUN(meta_pages_are_told);
   CHECK_RUN(ends_outlive_the_batches);
   CHECK_RUN(committed_offsets_outlive_the_batches);

@@ -132,6 +132,20 @@ static void the_settings_and_the_life_of_a_topic_stay(void)
   rig_remove();
 }
 
+/* In format 1, none has one. */
+static void a_topic_without_a_life_gets_one(void)
+{
+  static const uint8_t none[UK_LOG_ID_BYTES];
+  uint8_t row[100];
+  raw_copy(FIXTURE, "data.mdb");
+  checked_salvage();
+  CHECK_EQ_INT(raw_row(checked.target, "topics", raw_text("orders"), row, sizeof row),
+               UK_LOG_TOPIC_ROW);
+  CHECK(memcmp(row + UK_LOG_TOPIC_ROW_1 + 4, none, sizeof none) != 0);
+  checked_remove_target();
+  rig_remove();
+}
+
 static struct uk_log_batch batch_of(const char *directory, uint64_t topic, int64_t offset)
 {
   static uint8_t bytes[70000];
@@ -448,6 +462,7 @@ int main(void)
   CHECK_RUN(the_new_identity_knows_what_the_old_one_knew);
   CHECK_RUN(the_id_comes_from_the_log_or_its_identity);
   CHECK_RUN(the_settings_and_the_life_of_a_topic_stay);
+  CHECK_RUN(a_topic_without_a_life_gets_one);
   CHECK_RUN(a_batch_keeps_its_life_and_arrival);
   CHECK_RUN(a_batch_of_version_1_arrived_before_the_upgrade);
   CHECK_RUN(the_end_lies_behind_a_damaged_batch);
