@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "server/log_engine/log_check_private.h"
+#include "server/log_engine/log_folder.h"
 #include "server/log_engine/pages/page_walk.h"
 
 enum { LINE_SIZE = 600, NAME_SIZE = UK_TOPIC_NAME_MAX + 40 };
@@ -251,10 +252,16 @@ static void check_data(struct uk_check *check, int folder)
 
 static void check_folder(struct uk_check *check)
 {
-  int folder = open(check->options->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const char *directory = check->options->directory;
+  char text[UK_LOG_FAILURE_MAX * 2];
+  enum uk_error error = uk_log_folder_check(directory, directory, text, sizeof text);
+  if (error != UK_OK) {
+    uk_check_fail(check, error, "%s", text);
+    return;
+  }
+  int folder = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (folder < 0) {
-    uk_check_fail(check, UK_E_UNAVAILABLE, "cannot open %s: %s", check->options->directory,
-                  strerror(errno));
+    uk_check_fail(check, UK_E_UNAVAILABLE, "cannot open %s: %s", directory, strerror(errno));
     return;
   }
   int lock = lock_folder(check, folder);

@@ -1,4 +1,5 @@
-/* What an open needs before it reads the folder: address space, the directory and its lock. */
+/* What an open needs before it reads the folder: address space, the directory, its
+ * files and its lock. */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -9,6 +10,7 @@
 #include <unistd.h>
 
 #include "common/directory.h"
+#include "server/log_engine/log_folder.h"
 #include "server/log_engine/log_store_private.h"
 
 /* LMDB maps the file at its largest size, after it has created it. */
@@ -72,5 +74,7 @@ enum uk_error uk_log_store_prepare(struct uk_log_store *store, char *message, si
   enum uk_error error = check_address_space(store->map_bytes, message, size);
   if (error == UK_OK)
     error = make_directory(store, message, size);
+  if (error == UK_OK)
+    error = uk_log_folder_check(store->path, store->directory, message, size);
   return error == UK_OK ? lock_directory(store, message, size) : error;
 }

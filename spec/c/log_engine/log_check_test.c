@@ -518,6 +518,23 @@ static void a_check_without_memory_says_so(void)
   rig_remove();
 }
 
+/* To open it would wait for its other end. */
+static void a_named_pipe_is_refused(void)
+{
+  static const char *const names[] = {"server.lock", "identity", "data.mdb"};
+  char text[600];
+  checked_write_log();
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    unlink(raw_path(names[i]));
+    REQUIRE(mkfifo(raw_path(names[i]), 0600) == 0);
+    snprintf(text, sizeof text, "%s/%s is not a regular file", rig_directory(), names[i]);
+    CHECK_EQ_INT(checked_into(NULL), UK_E_UNAVAILABLE);
+    CHECK_EQ_STR(checked.message, text);
+    CHECK_EQ_INT(unlink(raw_path(names[i])), 0);
+  }
+  rig_remove();
+}
+
 int main(void)
 {
   CHECK_RUN(a_check_without_memory_says_so);
@@ -529,6 +546,7 @@ int main(void)
   CHECK_RUN(a_trace_of_an_end_has_a_limit);
   CHECK_RUN(a_folder_that_a_server_has_open_is_refused);
   CHECK_RUN(what_is_no_log_is_refused);
+  CHECK_RUN(a_named_pipe_is_refused);
   CHECK_RUN(a_damaged_batch_is_told_with_its_offsets);
   CHECK_RUN(a_missing_batch_is_told);
   CHECK_RUN(damaged_rows_are_told);

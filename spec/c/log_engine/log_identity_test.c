@@ -221,7 +221,7 @@ static void a_file_that_cannot_be_read_is_refused(void)
   check_refused("/identity: Too many levels of symbolic links");
   CHECK_EQ_INT(unlink(raw_path("identity")), 0);
   CHECK_EQ_INT(mkdir(raw_path("identity"), 0700), 0);
-  check_refused("/identity: Is a directory");
+  check_refused("/identity is not a regular file");
   CHECK_EQ_INT(rmdir(raw_path("identity")), 0);
   rig_remove();
 }

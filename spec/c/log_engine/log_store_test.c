@@ -1,5 +1,5 @@
 /* The log's store: files, views, bounded removal, and impossible rows. For: log_store.c,
- * log_store_prepare.c, log_store_read.c, log_store_write.c, log_reserve.c. */
+ * log_store_prepare.c, log_folder.c, log_store_read.c, log_store_write.c, log_reserve.c. */
 #include "server/log_engine/log_store_private.h"
 
 #include <dirent.h>
@@ -168,24 +168,33 @@ static void the_name_of_the_directory_has_a_limit(void)
   rig_remove();
 }
 
-/* What is in the way is named, with the reason. */
-static void files_in_the_way_are_named(void)
+/* Neither a directory nor a named pipe, whose open would wait without end. */
+static void files_of_another_kind_are_named(void)
 {
-  static const struct {
-    const char *name, *before, *text;
-  } rows[] = {{"server.lock", "cannot open ", "/server.lock: Is a directory"},
-              {"data.mdb", "cannot open the log in ", ": Is a directory"},
-              {"lock.mdb", "cannot open the log in ", ": Is a directory"}};
+  static const char *const names[] = {"server.lock", "identity", "identity.new",
+                                      "data.mdb",    "lock.mdb", "reserve"};
   char message[UK_MESSAGE_SIZE], text[500];
-  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-    REQUIRE(mkdir(path_of(rows[i].name), 0700) == 0);
+  for (size_t i = 0; i < 2 * sizeof names / sizeof *names; i++) {
+    const char *path = path_of(names[i / 2]);
+    REQUIRE((i % 2 == 0 ? mkdir(path, 0700) : mkfifo(path, 0600)) == 0);
     CHECK_EQ_INT(open_as(rig_directory(), message, sizeof message), UK_E_UNAVAILABLE);
-    snprintf(text, sizeof text, "%s%s%s", rows[i].before, rig_directory(), rows[i].text);
+    snprintf(text, sizeof text, "%s/%s is not a regular file", rig_directory(), names[i / 2]);
     CHECK_EQ_STR(message, text);
-    CHECK_EQ_INT(rmdir(path_of(rows[i].name)), 0);
+    CHECK_EQ_INT(remove(path_of(names[i / 2])), 0);
     CHECK_EQ_INT(open_as(rig_directory(), message, sizeof message), UK_OK);
     rig_remove();
   }
+}
+
+static void a_link_to_a_file_is_opened(void)
+{
+  char message[UK_MESSAGE_SIZE], moved[400];
+  CHECK_EQ_INT(open_as(rig_directory(), message, sizeof message), UK_OK);
+  snprintf(moved, sizeof moved, "%s", path_of("elsewhere"));
+  CHECK_EQ_INT(rename(path_of("data.mdb"), moved), 0);
+  CHECK_EQ_INT(symlink("elsewhere", path_of("data.mdb")), 0);
+  CHECK_EQ_INT(open_as(rig_directory(), message, sizeof message), UK_OK);
+  rig_remove();
 }
 
 /* A file of an LMDB whose layout another version made. */
@@ -691,7 +700,8 @@ int main(void)
   CHECK_RUN(closing_unlocks_despite_children);
   CHECK_RUN(the_map_has_a_minimum_size);
   CHECK_RUN(the_name_of_the_directory_has_a_limit);
-  CHECK_RUN(files_in_the_way_are_named);
+  CHECK_RUN(files_of_another_kind_are_named);
+  CHECK_RUN(a_link_to_a_file_is_opened);
   CHECK_RUN(a_file_of_another_lmdb_is_named);
   CHECK_RUN(codes_of_lmdb);
   CHECK_RUN_UNLESS(NOT_UNDER_TSAN, views_are_limited);
