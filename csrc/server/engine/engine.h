@@ -225,8 +225,9 @@ enum { UK_BATCH_ID_SIZE = 65 };
  * `commits` are applied, durably, before anything is read; they never move a commit back. Each
  * names a partition of an existing topic, not necessarily one of `topics`. A partition that another
  * live instance holds is skipped. So is one whose topic was created again, as far as the engine
- * sees that, until new records of it are acknowledged. They do not change where the instance reads
- * on, unless it does not know that yet. Records below a commit are not delivered again. */
+ * sees that, until new records of it are acknowledged; the log engine also skips an offset beyond
+ * the partition's end. They do not change where the instance reads on, unless it does not know that
+ * yet. Records below a commit are not delivered again. */
 struct uk_consume {
   struct uk_operation operation;
   struct uk_slice group, instance;

@@ -197,15 +197,26 @@ static bool is_foreign(struct uk_groups *groups, const struct uk_group_instance 
          (partition->owner != NULL && partition->owner != instance);
 }
 
+/* The offset is of no record, and of none to come as far as the client can know: a commit there
+ * would hold back each later one that moves forward, and no instance could start at it. */
+static bool is_beyond(struct uk_groups *groups, const struct uk_topic_partition_offset *at)
+{
+  int64_t first, end;
+  return groups->log.bounds(groups->log.context, at->topic, at->partition, &first, &end) &&
+         at->offset > end;
+}
+
 /* Adds the offsets that the instance may commit behind the first `count`. */
 static size_t add_given(struct uk_groups *groups, const struct uk_group_instance *instance,
                         const struct uk_group_forward *forward, struct uk_group_commit *commit,
                         size_t count)
 {
   for (size_t i = 0; i < forward->count; i++) {
-    forward->skipped[i] = is_foreign(groups, instance, &forward->offsets[i], forward->acknowledges);
+    const struct uk_topic_partition_offset *at = &forward->offsets[i];
+    forward->skipped[i] =
+      is_beyond(groups, at) || is_foreign(groups, instance, at, forward->acknowledges);
     if (!forward->skipped[i])
-      commit->own[count++] = forward->offsets[i];
+      commit->own[count++] = *at;
   }
   return count;
 }

@@ -23,8 +23,9 @@ struct uk_group_forward {
   bool acknowledges; /* the client has the outstanding batch */
   const struct uk_topic_partition_offset *offsets;
   size_t count;
-  bool *skipped; /* out: of each offset; the partition is another live instance's,
-                    or the topic was created again and the client has none of its records */
+  bool *skipped; /* out: of each offset; the partition is another live instance's, or
+                    ends before it, or the topic was created again and the client has none of
+                    its records */
   struct uk_operation *operation;
   void (*then)(struct uk_groups *groups, const struct uk_group_commit *commit, enum uk_error error,
                const char *message);

@@ -172,10 +172,10 @@ enum uk_log_status uk_log_store_put_committed(struct uk_log_store *store,
                                               const struct uk_log_partition *partition,
                                               struct uk_slice group, int64_t offset);
 /* True when the group has committed this offset or a higher one, also earlier in the transaction. A
- * row that is damaged says nothing. */
+ * row that is damaged says nothing; neither does one beyond `end`, unless the offset is, too. */
 bool uk_log_store_has_committed(struct uk_log_store *store,
                                 const struct uk_log_partition *partition, struct uk_slice group,
-                                int64_t offset);
+                                int64_t offset, int64_t end);
 enum uk_log_status uk_log_store_put_purge(struct uk_log_store *store, uint64_t topic_id);
 
 /* Removes the partition's committed offsets beyond its end, and adds their number to `*count`. */

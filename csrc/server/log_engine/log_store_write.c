@@ -204,13 +204,14 @@ enum uk_log_status uk_log_store_put_committed(struct uk_log_store *store,
 
 bool uk_log_store_has_committed(struct uk_log_store *store,
                                 const struct uk_log_partition *partition, struct uk_slice group,
-                                int64_t offset)
+                                int64_t offset, int64_t end)
 {
   uint8_t bytes[UK_LOG_KEY_MAX];
   MDB_val key = committed_key(bytes, partition, group), value;
   uint64_t number;
   return mdb_get(store->txn, store->tables[UK_LOG_COMMITTED], &key, &value) == 0 &&
-         uk_log_row_number(&store->meta, &key, &value, &number) && (int64_t)number >= offset;
+         uk_log_row_number(&store->meta, &key, &value, &number) && (int64_t)number >= offset &&
+         ((int64_t)number <= end || offset > end);
 }
 
 enum uk_log_status uk_log_store_put_purge(struct uk_log_store *store, uint64_t topic_id)

@@ -73,8 +73,8 @@ static enum uk_log_status flush_committed(struct uk_log *log, const struct uk_lo
     const struct uk_topic_partition_offset *at = &commit->offsets[i];
     const struct uk_log_topic *topic = uk_log_topics_find(&log->topics, at->topic);
     const struct uk_log_partition *partition = &topic->partitions[at->partition];
-    if (!commit->forward ||
-        !uk_log_store_has_committed(log->store, partition, commit->group, at->offset))
+    if (!commit->forward || !uk_log_store_has_committed(log->store, partition, commit->group,
+                                                        at->offset, partition->end))
       status = uk_log_store_put_committed(log->store, partition, commit->group, at->offset);
   }
   return status;

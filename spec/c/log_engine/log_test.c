@@ -172,7 +172,9 @@ static void a_forward_commit_never_goes_back(void)
   struct uk_log_options options = rig_options();
   struct uk_log *log = rig_open(&options);
   REQUIRE(log != NULL);
-  CHECK_EQ_INT(rig_put(log, "t", 1, "v", -1), 0);
+  CHECK_EQ_INT(rig_put(log, "t", 0, "v", -1), 0);
+  for (int k = 0; k < 4; k++)
+    CHECK_EQ_INT(rig_put(log, "t", 1, "v", -1), k);
   CHECK_EQ_INT(commit_forward(log, "g", 1, 0), UK_OK);
   check_committed(log, "g", "t", 1, 0);
   CHECK_EQ_INT(commit_forward(log, "g", 1, 4), UK_OK);
@@ -188,6 +190,26 @@ static void a_forward_commit_never_goes_back(void)
   CHECK_EQ_INT(commit_forward(log, "g", 1, 3), UK_OK);
   check_committed(log, "g", "t", 1, 3);
   CHECK_EQ_INT(commit_forward(log, "g", 2, 3), UK_E_BAD_REQUEST);
+  uk_log_close(log);
+  rig_remove();
+}
+
+/* No instance starts there: an explicit commit made it, or the log lost its end. */
+static void a_commit_beyond_the_end_is_replaced(void)
+{
+  static const struct {
+    int64_t stored, given, kept;
+  } rows[] = {{4, 2, 2}, {4, 3, 3}, {3, 2, 3}, {9, 4, 9}, {9, 10, 10}};
+  struct uk_log_options options = rig_options();
+  struct uk_log *log = rig_open(&options);
+  REQUIRE(log != NULL);
+  for (int i = 0; i < 3; i++)
+    CHECK_EQ_INT(rig_put(log, "t", 1, "v", -1), i);
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    CHECK_EQ_INT(rig_commit(log, "g", "t", 1, rows[i].stored), UK_OK);
+    CHECK_EQ_INT(commit_forward(log, "g", 1, rows[i].given), UK_OK);
+    check_committed(log, "g", "t", 1, rows[i].kept);
+  }
   uk_log_close(log);
   rig_remove();
 }
@@ -863,6 +885,7 @@ int main(void)
   CHECK_RUN(a_deleted_topic_leaves_no_row);
   CHECK_RUN(times_behind_a_removed_peak);
   CHECK_RUN(a_forward_commit_never_goes_back);
+  CHECK_RUN(a_commit_beyond_the_end_is_replaced);
   CHECK_RUN(group_commit);
   CHECK_RUN(closing_finishes);
   CHECK_RUN(one_log_per_directory);
