@@ -11,7 +11,13 @@
 #include "fault.h"
 #include "server/kafka_engine/produce/kafka_key_row.h"
 
-enum { RETRY_SOON = 200, RETRY = 5000, ROW_TIMEOUT = 30000, EVENTS_PER_RUN = 2000 };
+enum {
+  RETRY_SOON = 200,
+  RETRY = 5000,
+  ROW_TIMEOUT = 30000,
+  ALARM_PATIENCE = 30000,
+  EVENTS_PER_RUN = 2000
+};
 
 /* Steps of a test. */
 
@@ -62,7 +68,7 @@ static void fail(rd_kafka_resp_err_t code)
   reader_run(reader.now);
 }
 
-static void check_shared(bool shared, const char *reason)
+static void check_told(bool shared, const char *reason, bool told)
 {
   char text[300], wanted[300];
   snprintf(wanted, sizeof wanted,
@@ -71,7 +77,12 @@ static void check_shared(bool shared, const char *reason)
   CHECK_EQ_INT(uk_kafka_key_topic_is_shared(fake.topic, text, sizeof text), shared);
   if (!shared)
     CHECK_EQ_STR(text, wanted);
-  CHECK_EQ_STR(fake.alarm, shared ? "" : wanted);
+  CHECK_EQ_STR(fake.alarm, told ? wanted : "");
+}
+
+static void check_shared(bool shared, const char *reason)
+{
+  check_told(shared, reason, !shared);
 }
 
 /* An operation with the key "key" of "user", which stored one record. */
@@ -270,7 +281,7 @@ static void what_went_wrong_is_said_until_it_is_followed_again(void)
   await(&operation, false);
   reader_run(reader.now + UK_KAFKA_KEY_PATIENCE);
   CHECK_EQ_INT(fake.ready_count, 1);
-  check_shared(false, "the cluster has not answered yet");
+  check_told(false, "the cluster has not answered yet", false);
   answer_creation(RD_KAFKA_EVENT_CREATETOPICS_RESULT);
   fake.first_code = RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
   run_seek();
@@ -299,6 +310,24 @@ static void what_went_wrong_is_said_until_it_is_followed_again(void)
   check_shared(true, "");
   fail(RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
   check_shared(false, "Broker: Topic authorization failed");
+}
+
+/* Only slow is no failure: health says so at once, the error log after half a minute. */
+static void a_cluster_that_is_slow_at_the_start_is_told_late(void)
+{
+  static struct uk_produce operation;
+  const int64_t begun = reader.now;
+  await(&operation, false);
+  reader_run(begun + UK_KAFKA_KEY_PATIENCE);
+  reader_run(begun + ALARM_PATIENCE - 1);
+  check_told(false, "the cluster has not answered yet", false);
+  reader_run(begun + ALARM_PATIENCE);
+  check_shared(false, "the cluster has not answered yet");
+  answer_creation(RD_KAFKA_EVENT_CREATETOPICS_RESULT);
+  run_seek();
+  reach_end();
+  check_shared(true, "");
+  CHECK_EQ_INT(fake.clears, 1);
 }
 
 /* What is appended. */
@@ -462,6 +491,7 @@ int main(void)
   RUN(what_passes_does_not_end_it);
   RUN(nothing_is_taken_after_a_failure);
   RUN(produces_go_on_without_it_after_five_seconds);
+  RUN(a_cluster_that_is_slow_at_the_start_is_told_late);
   RUN(what_went_wrong_is_said_until_it_is_followed_again);
   RUN(what_is_kept_is_appended_while_it_is_shared);
   RUN(what_is_kept_is_appended_where_there_is_memory);

@@ -20,6 +20,7 @@ enum {
   RETRY = 5000,
   KICK_WAIT = 1, /* milliseconds */
   ROW_TIMEOUT = 30000,
+  ALARM_PATIENCE = 30000, /* milliseconds from the start, as long as nothing has failed */
   TROUBLE_SIZE = 256
 };
 
@@ -346,11 +347,25 @@ static int64_t give_up_late(struct uk_kafka_key_topic *topic, int64_t now)
   return UK_TIMER_NEVER;
 }
 
-static void raise_alarm(struct uk_kafka_key_topic *topic)
+static bool has_failed(struct uk_kafka_key_topic *topic)
+{
+  pthread_mutex_lock(&topic->mutex);
+  bool failed = topic->trouble[0] != '\0';
+  pthread_mutex_unlock(&topic->mutex);
+  return failed;
+}
+
+/* A cluster that is only slow to answer at the start is no reason for a line. Returns when it is
+ * one. */
+static int64_t raise_alarm(struct uk_kafka_key_topic *topic, int64_t now)
 {
   char text[UK_MESSAGE_SIZE];
-  if (!uk_kafka_key_topic_is_shared(topic, text, sizeof text))
-    uk_alarm_raise(&topic->alarm, "%s", text);
+  if (uk_kafka_key_topic_is_shared(topic, text, sizeof text))
+    return UK_TIMER_NEVER;
+  if (!has_failed(topic) && now < topic->begun_at + ALARM_PATIENCE)
+    return topic->begun_at + ALARM_PATIENCE;
+  uk_alarm_raise(&topic->alarm, "%s", text);
+  return UK_TIMER_NEVER;
 }
 
 static void run(struct uk_kafka_task *task, int64_t now)
@@ -364,8 +379,9 @@ static void run(struct uk_kafka_task *task, int64_t now)
   take_created(topic, now);
   take_sought(topic, now);
   take_rows(topic, now);
-  int64_t next = give_up_late(topic, now);
-  raise_alarm(topic);
+  int64_t next = give_up_late(topic, now), alarm_at = raise_alarm(topic, now);
+  if (alarm_at < next)
+    next = alarm_at;
   if (topic->state == PAUSED && topic->retry_at < next)
     next = topic->retry_at;
   uk_kafka_task_at(task, next);
