@@ -22,6 +22,8 @@ int luaopen_upstash_kafka_server(lua_State *L)
   lua_setfield(L, -2, "defaults");
   lua_pushboolean(L, uk_server_refusals_are_json());
   lua_setfield(L, -2, "refusals_are_json");
+  lua_pushboolean(L, uk_server_checks_heads());
+  lua_setfield(L, -2, "checks_heads");
   lua_pushliteral(L, UK_VERSION);
   lua_setfield(L, -2, "_VERSION");
   return 1;

@@ -290,6 +290,11 @@ bool uk_server_refusals_are_json(void)
   return uk_http_refusals_are_json();
 }
 
+bool uk_server_checks_heads(void)
+{
+  return uk_http_checks_heads();
+}
+
 /* Says what was left, and what the engine says of it. */
 static enum uk_error left(const struct uk_server *server, const char *what, char *message,
                           size_t size)

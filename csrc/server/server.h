@@ -72,6 +72,10 @@ void uk_server_hang_up(void *server);
 /* Whether requests that the HTTP library itself refuses are answered in JSON, like all others. */
 bool uk_server_refusals_are_json(void);
 
+/* Whether the server itself checks each line of a request's head; otherwise the HTTP library does,
+ * in its strict mode. */
+bool uk_server_checks_heads(void);
+
 enum { UK_SERVER_LEFT_SIZE = 1024 }; /* room for what uk_server_try_stop says */
 
 /* Refuses new requests, answers the pending ones, joins every thread and frees everything.

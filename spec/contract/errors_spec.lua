@@ -402,8 +402,11 @@ describe("errors:", function()
         bytes = bytes:gsub("{authorization}", service.client.authorization)
         local connection = service.client:connect()
         connection:send(bytes)
-        local response = connection:receive "POST"
-        if response.status ~= 200 then
+        local answered, response = pcall(connection.receive, connection, "POST")
+        if not answered then -- other libraries close the connection without a word
+          assert.equal("HTML", service.http_refusals, response)
+          return connection:close()
+        elseif response.status ~= 200 then
           connection:close()
           return service.refuses_bytes(bytes, bad)
         end

@@ -83,7 +83,7 @@ describe("E4: framing", function()
         local server = servers[kind]
         local said = ask[kind](server, build() .. "GET /produce/smuggled/x HTTP/1.1\r\nHost: x\r\n" .. login .. "\r\n")
         assert.equal("HTTP/1.1 400", said:sub(1, 12))
-        assert.is_nil(said:find("HTTP/1.1", 13, true))
+        assert.is_nil(said:find("HTTP/1%.1 %d", 13)) -- a page of the library may name the version
         assert.is_truthy(said:lower():find("\r\nconnection: close\r\n", 1, true), said)
         local client = server:client { verify = false }
         assert.same({}, client:topics()) -- nothing was produced

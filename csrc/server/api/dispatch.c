@@ -141,16 +141,21 @@ static bool accept_headers(struct uk_request *request)
 }
 
 /* Adds ?user=&pass=. Senders encode them differently, or not at all, so each form counts that gives
- * another result. */
-static void add_query_logins(struct uk_request *request, struct uk_logins *logins)
+ * another result. False: out of memory. */
+static bool add_query_logins(struct uk_request *request, struct uk_logins *logins)
 {
   static const enum uk_query_form forms[] = {UK_QUERY_FORM, UK_QUERY_PERCENT, UK_QUERY_AS_SENT};
   for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
     struct uk_slice username, password;
-    if (uk_request_query_as(request, "user", forms[i], &username) &&
-        uk_request_query_as(request, "pass", forms[i], &password))
+    const int has_user = uk_request_query_as(request, "user", forms[i], &username);
+    const int has_pass =
+      has_user == 1 ? uk_request_query_as(request, "pass", forms[i], &password) : has_user;
+    if (has_pass == -1)
+      return false;
+    if (has_pass == 1)
       uk_logins_add(logins, username, password);
   }
+  return true;
 }
 
 static bool has_query_login(struct uk_request *request)
@@ -180,14 +185,13 @@ static bool admit_page(struct uk_request *request)
 }
 
 /* Ignores the Authorization header of a request that no script asked for: the browser may have
- * remembered those credentials. */
-static void read_logins(struct uk_request *request, struct uk_logins *logins)
+ * remembered those credentials. False: out of memory. */
+static bool read_logins(struct uk_request *request, struct uk_logins *logins)
 {
   uk_logins_init(logins);
   if (!uk_cors_is_unasked(request))
     uk_logins_add_basic(logins, uk_request_header(request, "Authorization"));
-  if (routes[request->endpoint].query_login)
-    add_query_logins(request, logins);
+  return !routes[request->endpoint].query_login || add_query_logins(request, logins);
 }
 
 static bool refuse_login(struct uk_request *request)
@@ -212,9 +216,11 @@ static bool delay_login(struct uk_request *request)
 static bool authenticate(struct uk_request *request)
 {
   struct uk_logins logins;
-  read_logins(request, &logins);
+  const struct uk_access_result unknown = {.outcome = UK_ACCESS_NO_MEMORY};
   const struct uk_access_result result =
-    uk_access_find(request->server->access, &logins, &request->client);
+    read_logins(request, &logins)
+      ? uk_access_find(request->server->access, &logins, &request->client)
+      : unknown;
   request->credential = result.credential;
   uk_logins_wipe(&logins);
   if (result.credential != NULL)

@@ -47,14 +47,7 @@ static size_t unescape_nothing(void *context, struct MHD_Connection *connection,
  * the lines. */
 static int strictness(const struct uk_http *http)
 {
-  static struct uk_alarm alarm; /* raised once for all servers of a process */
-  if (http->lines_are_kept)
-    return 0;
-  uk_alarm_raise(&alarm,
-                 "libmicrohttpd %s does not leave request heads where they were received: its "
-                 "strict mode checks their lines",
-                 MHD_get_version());
-  return 1;
+  return http->lines_are_kept ? 0 : 1;
 }
 
 static const char *priorities_of(const struct uk_http_options *options)

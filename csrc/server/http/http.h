@@ -80,4 +80,7 @@ void uk_http_stop(struct uk_http *http);
  * for it. */
 bool uk_http_refusals_are_json(void);
 
+/* Whether the server checks the lines of heads itself, and not the library in its strict mode. */
+bool uk_http_checks_heads(void);
+
 #endif

@@ -66,7 +66,6 @@ static enum result accept_one(struct uk_acceptor *acceptor, int listener)
     return ACCEPTED; /* of this connection alone: its client has gone */
   uk_alarm_raise(&acceptor->alarm, "no connection can be accepted: %s; clients wait",
                  strerror(errno));
-  uk_reaper_evict(acceptor->reaper);
   return EXHAUSTED;
 }
 

@@ -106,3 +106,8 @@ bool uk_http_lines_are_kept(void)
   close(ends[1]);
   return kept;
 }
+
+bool uk_http_checks_heads(void)
+{
+  return uk_http_lines_are_kept();
+}

@@ -253,17 +253,24 @@ int uk_request_query(struct uk_request *request, const char *name, struct uk_sli
   return 0;
 }
 
-bool uk_request_query_as(struct uk_request *request, const char *name, enum uk_query_form form,
-                         struct uk_slice *value)
+static int found_as(enum uk_error error)
+{
+  return error == UK_OK ? 1 : error == UK_E_NO_MEMORY ? -1 : 0;
+}
+
+int uk_request_query_as(struct uk_request *request, const char *name, enum uk_query_form form,
+                        struct uk_slice *value)
 {
   const char *at = request->query;
   struct uk_slice raw_name, raw_value, decoded;
   while (next_parameter(&at, &raw_name, &raw_value)) {
-    if (decode_as(request, raw_name, UK_QUERY_FORM, &decoded) == UK_OK &&
-        uk_slice_is(decoded, name))
-      return decode_as(request, raw_value, form, value) == UK_OK;
+    const enum uk_error error = decode_as(request, raw_name, UK_QUERY_FORM, &decoded);
+    if (error == UK_E_NO_MEMORY)
+      return -1;
+    if (error == UK_OK && uk_slice_is(decoded, name))
+      return found_as(decode_as(request, raw_value, form, value));
   }
-  return false;
+  return 0;
 }
 
 bool uk_request_each_parameter(struct uk_request *request, uk_header_visitor *each, void *argument)

@@ -115,9 +115,9 @@ enum uk_query_form {
  * out of memory; the reply is then an error. */
 int uk_request_query(struct uk_request *request, const char *name, struct uk_slice *value);
 
-/* The same from any form. False if absent or malformed, or out of memory; leaves the reply alone.
- */
-bool uk_request_query_as(struct uk_request *request, const char *name, enum uk_query_form form,
+/* The same from any form. 1: found. 0: absent or malformed. -1: out of memory. Leaves the reply
+ * alone. */
+int uk_request_query_as(struct uk_request *request, const char *name, enum uk_query_form form,
                          struct uk_slice *value);
 
 /* Calls `each` with every query parameter, in the order received, decoded into the arena from

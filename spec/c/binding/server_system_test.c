@@ -144,8 +144,8 @@ static void what_a_batch_frees_is_kept(void)
   lua_State *L = luaL_newstate();
   REQUIRE(L != NULL);
   call(L, "keep_memory");
-  CHECK_EQ_INT(block_threshold, 1 << 20);
-  CHECK_EQ_INT(trim_threshold, 2 << 20);
+  CHECK_EQ_INT(block_threshold, 4 << 20);
+  CHECK_EQ_INT(trim_threshold, 8 << 20);
   lua_close(L);
 }
 

@@ -169,7 +169,9 @@ static void begin(gnutls_session_t *session, unsigned role, int fd, void *creden
                   const char *priorities)
 {
   REQUIRE(gnutls_init(session, role | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL) == 0);
-  REQUIRE(gnutls_priority_set_direct(*session, priorities, NULL) == 0);
+  /* Some systems allow no client of theirs to offer what is too old: it then offers nothing. */
+  const bool allowed = gnutls_priority_set_direct(*session, priorities, NULL) == 0;
+  REQUIRE(allowed || role == GNUTLS_CLIENT);
   REQUIRE(gnutls_credentials_set(*session, GNUTLS_CRD_CERTIFICATE, credentials) == 0);
   gnutls_transport_set_int(*session, fd);
 }

@@ -184,7 +184,6 @@ static void takes_every_wellformed_head(void)
   static char long_head[6000];
   static const char *const heads[] = {
     GET_TOPICS,
-    "\r\n\r\n" GET_TOPICS,
     "GET /topics HTTP/1.1\r\n" HEAD "X:\r\n\r\n",
     "GET /topics HTTP/1.1\r\nX: \t \r\n" HEAD "Y:\t \r\n\r\n",
     "GET /topics HTTP/1.1\r\n" HEAD "X:y \t \r\n\r\n",
@@ -193,9 +192,11 @@ static void takes_every_wellformed_head(void)
     "GET /topics?_=1&_b=2 HTTP/1.1\r\nHost: x\r\nX: 1\r\nX: 1\r\n" HEADER "\r\n",
     long_head,
     "GET /topics HTTP/1.0\r\nConnection: keep-alive\r\n" HEADER "\r\n",
-    "GET  /topics HTTP/1.1\r\n" HEAD "\r\n", /* refused by libraries that keep heads elsewhere */
+    /* Refused by libraries that keep heads elsewhere. */
+    "\r\n\r\n" GET_TOPICS,
+    "GET  /topics HTTP/1.1\r\n" HEAD "\r\n",
   };
-  const int count = sizeof heads / sizeof *heads - (uk_http_lines_are_kept() ? 0 : 1);
+  const int count = sizeof heads / sizeof *heads - (uk_http_lines_are_kept() ? 0 : 2);
   memset(long_head, 'v', sizeof long_head - 1);
   memcpy(long_head, BYTES("GET /topics HTTP/1.1\r\n" HEAD "X: "));
   memcpy(long_head + sizeof long_head - 5, BYTES("\r\n\r\n"));
@@ -207,7 +208,7 @@ static void takes_every_wellformed_head(void)
     if (!CHECK(wire_has_status(200)))
       fprintf(stderr, "  to case %d\n", i);
   }
-  for (const char *byte = heads[3]; *byte != '\0'; byte++)
+  for (const char *byte = heads[2]; *byte != '\0'; byte++)
     send_bytes(fd, byte, 1);
   wire_receive(fd, true);
   CHECK(wire_has_status(200));
@@ -269,12 +270,14 @@ static void takes_every_wellformed_chunk(void)
 {
   static const char *const bodies[] = {
     "1\r\n{\r\n0\r\n\r\n",
+    "2\r\n{\n\r\n1\r\n\n\r\n2\r\n\r\n\r\n0\r\n\r\n",
+    /* Extensions are refused by libraries that keep heads elsewhere. */
     "0001;a\r\n{\r\n000\r\n\r\n",
     "1;a=\"x\ty;\xe9\";b = c\r\n{\r\n0;d\r\n\r\n",
-    "2\r\n{\n\r\n1\r\n\n\r\n2\r\n\r\n\r\n0\r\n\r\n",
   };
+  const size_t count = sizeof bodies / sizeof *bodies - (uk_http_lines_are_kept() ? 0 : 2);
   open_rig();
-  for (size_t i = 0; i < 2 * sizeof bodies / sizeof *bodies; i++) {
+  for (size_t i = 0; i < 2 * count; i++) {
     const char *body = bodies[i / 2];
     int fd = connect_to_rig();
     wire_send(fd, CHUNKED);

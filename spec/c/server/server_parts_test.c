@@ -48,7 +48,7 @@ static enum uk_error outcome(const char *part, char *message, size_t size)
 
 static char fake_http;
 static struct uk_http_options http;
-static bool json;
+static bool json, heads;
 
 enum uk_error uk_http_start(struct uk_http **out, const struct uk_http_options *options,
                             char *message, size_t size)
@@ -98,6 +98,11 @@ void uk_http_stop(struct uk_http *started)
 bool uk_http_refusals_are_json(void)
 {
   return json;
+}
+
+bool uk_http_checks_heads(void)
+{
+  return heads;
 }
 
 /* The engines. */
@@ -410,7 +415,9 @@ static void says_who_writes_refusals(void)
 {
   for (int i = 0; i < 2; i++) {
     json = i == 1;
+    heads = i == 0;
     CHECK_EQ_INT(uk_server_refusals_are_json(), json);
+    CHECK_EQ_INT(uk_server_checks_heads(), heads);
   }
 }
 

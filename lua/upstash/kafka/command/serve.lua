@@ -184,6 +184,13 @@ local function allow_connections(server, asked)
   end
 end
 
+local function tell_of_heads(server)
+  if server.checks_heads == false then
+    io.stderr:write("upstash-kafka: serve: libmicrohttpd does not leave request heads where they were received: ",
+      "its strict mode checks their lines\n")
+  end
+end
+
 local function serve(given)
   local server = command_line.server "serve"
   if (given.tls_cert == nil) ~= (given.tls_key == nil) then
@@ -198,6 +205,7 @@ local function serve(given)
   local launched, message = launcher.start(options)
   if not launched then command_line.fail("serve: %s", message) end
   allow_connections(server, given.max_connections)
+  tell_of_heads(server)
   announce(launched, given, server.is_terminal(STANDARD_OUTPUT))
   server.wait_for_signal(launched.handle)
   server.force_exit(STOP_PATIENCE)

@@ -66,6 +66,7 @@ function Handle:stop() end
 ---@field _VERSION string
 ---@field defaults upstash.kafka.ServerOptions
 ---@field refusals_are_json boolean whether malformed requests are answered in JSON, which some builds of libmicrohttpd prevent
+---@field checks_heads boolean whether the server checks the lines of request heads itself, and not libmicrohttpd in its strict mode
 local server = {}
 
 --- Starts a server, which is already accepting requests when this returns. Raises if an option is
