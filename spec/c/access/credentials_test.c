@@ -262,10 +262,13 @@ static void keeps_the_given_credentials(void)
 
 static int wiped; /* areas with the secret */
 
+/* Areas are looked at as they are, also where nothing was written yet; not under valgrind. */
+static bool looks;
+
 void explicit_bzero(void *memory, size_t size)
 {
   void *volatile block = memory;
-  wiped += memmem(block, size, "se:cret", 7) != NULL;
+  wiped += looks && memmem(block, size, "se:cret", 7) != NULL;
   memset(memory, 0, size);
 }
 
@@ -463,6 +466,8 @@ static void takes_each_login_once(void)
 
 int main(void)
 {
+  const char *reason = check_unless_valgrind("it reads what may not be initialized");
+  looks = reason == NULL;
   CHECK_RUN(finds_the_right_one);
   CHECK_RUN(finds_each_of_many);
   CHECK_RUN(accepts_both_encodings);
@@ -476,8 +481,8 @@ int main(void)
   CHECK_RUN(keeps_hashes_and_patterns);
   CHECK_RUN(reads_patterns);
   CHECK_RUN(takes_each_login_once);
-  CHECK_RUN(wipes_its_copies);
-  CHECK_RUN(wipes_what_it_frees);
+  CHECK_RUN_UNLESS(reason, wipes_its_copies);
+  CHECK_RUN_UNLESS(reason, wipes_what_it_frees);
   CHECK_RUN(survives_every_failing_allocation);
   return check_end();
 }

@@ -310,7 +310,8 @@ static void address(int32_t broker, struct reply *reply)
   REQUIRE(i < fake.sent_count);
   reply->opaque = fake.sent[i].opaque;
   fake.sent_count--;
-  memmove(&fake.sent[i], &fake.sent[i + 1], (fake.sent_count - i) * sizeof fake.sent[0]);
+  for (; i < fake.sent_count; i++)
+    fake.sent[i] = fake.sent[i + 1];
   for (size_t j = 0; j < reply->count; j++) {
     if (reply->members[j].holds != NULL)
       reply->members[j].list = list_of(reply->members[j].holds);
