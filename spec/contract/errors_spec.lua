@@ -412,8 +412,12 @@ describe("errors:", function()
         end
         local stored = service.decode(response)
         assert.equal("hello", service.fetch("hook", stored.partition, stored.offset)[1].value)
-        connection:send(service.client:build("GET", "/topics"))
-        assert.equal(200, connection:receive("GET").status)
+        if response.headers.connection == "close" then -- as after any chunks
+          assert.is_true(connection:ends())
+        else
+          connection:send(service.client:build("GET", "/topics"))
+          assert.equal(200, connection:receive("GET").status)
+        end
         connection:close()
       end)
     end
