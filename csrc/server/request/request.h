@@ -118,7 +118,7 @@ int uk_request_query(struct uk_request *request, const char *name, struct uk_sli
 /* The same from any form. 1: found. 0: absent or malformed. -1: out of memory. Leaves the reply
  * alone. */
 int uk_request_query_as(struct uk_request *request, const char *name, enum uk_query_form form,
-                         struct uk_slice *value);
+                        struct uk_slice *value);
 
 /* Calls `each` with every query parameter, in the order received, decoded into the arena from
  * UK_QUERY_FORM; what is malformed, as it was sent. False: out of memory. */
