@@ -115,7 +115,7 @@ static enum uk_error open_certificate(struct uk_http *http, const struct uk_http
                         : error;
 }
 
-/* Without TLS, whoever is on the way reads the password of every request. */
+/* Without TLS, anyone on the network path can read the password of every request. */
 static enum uk_error check_plain(const struct uk_http *http, const struct uk_http_options *options,
                                  char *message, size_t size)
 {

@@ -48,7 +48,7 @@ struct uk_proxies {
   struct uk_client_address each[UK_PROXIES_MAX];
 };
 
-/* Reads addresses without a port, or "unix": whoever connects through the unix socket. BAD_REQUEST:
+/* Reads addresses without a port, or "unix": every peer of the unix socket. BAD_REQUEST:
  * one is none, or there are more than UK_PROXIES_MAX; `message` begins with "behind_proxy". */
 enum uk_error uk_proxies_read(struct uk_proxies *proxies, const char *const *texts, size_t count,
                               char *message, size_t size);

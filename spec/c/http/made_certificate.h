@@ -1,4 +1,4 @@
-/* made_certificate: certificates and keys for tests, self-signed and made anew. */
+/* made_certificate: certificates and keys for tests, self-signed, generated for each run. */
 #ifndef MADE_CERTIFICATE_H
 #define MADE_CERTIFICATE_H
 
